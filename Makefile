@@ -1,0 +1,61 @@
+# Everything the course does from a shell. A machine with Python 3.11+ and make is enough; the rest goes into .venv.
+# pip's ordinary torch for Linux brings CUDA along (gigabytes, unused here): PIP_EXTRA_INDEX_URL, set to PyTorch's
+# own index of CPU builds, avoids it.
+PYTHON ?= python3
+PORT ?= 8888
+NAME ?= tiny-pythia
+VENV := .venv
+BIN := $(VENV)/bin
+SETTINGS := $(VENV)/share/jupyter/lab/settings
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+# Two kernels run side by side on two cores: one thread each. OMP_NUM_THREADS=2 make test tries another number.
+test notebooks: export OMP_NUM_THREADS ?= 1
+
+.PHONY: help lab test notebooks lint train clean
+help:  ## list the targets
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+lab: $(VENV)/.ready  ## open the course in JupyterLab (PORT=8888; HEADLESS=1 only prints the address)
+	$(BIN)/python -m jupyterlab --port=$(PORT) --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \
+	    $(if $(HEADLESS),--no-browser) $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_FLAGS)
+
+test: $(VENV)/.ready-test  ## run the unit tests, then every notebook against its stored outputs
+	$(BIN)/python -m pytest tests notebooks -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=120
+
+notebooks: $(VENV)/.ready-test  ## run every notebook anew and store its outputs (NOTEBOOK=path for one)
+	$(BIN)/python notebooks/build.py $(NOTEBOOK)
+
+lint: $(VENV)/.ready-test  ## check the code and the notebooks with ruff
+	$(BIN)/ruff check .
+
+train: $(VENV)/.ready  ## train a tiny model as the shipped ones were (NAME=tiny-pythia)
+	$(BIN)/python -m pythia_course.tiny train $(NAME)
+
+clean:  ## remove .venv and every cache
+	rm -rf $(VENV) .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} + -o -name .ipynb_checkpoints -prune -exec rm -rf {} +
+
+# The stamps say that .venv holds what these two files ask for; change one and the next command installs again.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(call install,.)
+	@touch $@
+
+$(VENV)/.ready-test: pyproject.toml constraints.txt
+	$(call install,.[test])
+	@touch $(VENV)/.ready $@
+
+define install
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+    echo "The course needs Python 3.11 or newer. Name yours: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+    echo "This Python cannot make virtual environments. On Debian or Ubuntu: sudo apt-get install python3-venv"; exit 1; }
+@echo "Setting up $(VENV): 1 to 3 minutes the first time."
+@$(PYTHON) -m venv $(VENV)
+$(BIN)/python -m pip install -c constraints.txt -e "$(1)"
+@mkdir -p $(SETTINGS) && echo '$(NO_NEWS)' > $(SETTINGS)/overrides.json
+endef
+
+# JupyterLab would ask at its first start whether it may fetch news.
+NO_NEWS := {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}

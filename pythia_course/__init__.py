@@ -1,0 +1,61 @@
+"""See inside Pythia language models.
+
+    from pythia_course import load
+    lm = load()                            # tiny-pythia, which ships with the course: no network
+    lm = load("pythia-160m", step=3000)    # a real Pythia, in the middle of its training
+    lm.trace("The cat sat on the mat")     # one forward pass, as arrays
+
+The pictures, exercises and numbers live in `plots`, `checks` and `measures`, the interactive ones in
+`widgets`. Importing this package is quick: torch and transformers come in when a model is first opened.
+"""
+
+import importlib
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pythia_course.suite import steps
+
+if TYPE_CHECKING:
+    from pythia_course.tracing import LanguageModel
+
+__all__ = ["checks", "load", "measures", "plots", "steps", "suite", "widgets"]
+
+
+def load(
+    name: str | os.PathLike | None = None,
+    step: int | None = None,
+    *,
+    dtype: str = "float32",
+    device: str = "cpu",
+    local_only: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> "LanguageModel":
+    """Open a model and its tokenizer, ready to look inside.
+
+    name: "tiny-pythia", "pythia-160m", "EleutherAI/pythia-1.4b", "gpt2", "gpt-neo-125m", any "owner/name" of
+        these architectures, or a folder.  Without one: what PYTHIA_COURSE_MODEL in the environment says, else
+        "tiny-pythia".
+    step: how far into its training; without one, the end.  `steps(name)` lists what there is.
+    dtype: "float32", or "bfloat16" for half the memory and less exact numbers.
+    local_only: never ask the network, even for a model that is not here yet.
+    progress: called as progress(bytes_done, bytes_total) during a download, instead of a bar; it may be
+        called from another thread.
+
+    Raises ModelNotFound, StepNotFound or ModelRefused (all ValueError), HubUnreachable or ModelDamaged (both
+    OSError): one sentence that names the nearest right thing.  All five are in `pythia_course.places`.
+    """
+    from pythia_course.tracing import LanguageModel
+
+    return LanguageModel.open(name, step, dtype=dtype, device=device, local_only=local_only, progress=progress)
+
+
+def __getattr__(name: str):
+    """Import a submodule when it is first asked for."""
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

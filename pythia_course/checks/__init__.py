@@ -1,0 +1,10 @@
+"""Checks of a learner's own work: they say which mistake was made, never raise, and never give the answer away.
+
+A check returns a `Verdict`, a number between 0 (not yet) and 1 (right) that shows itself as a sentence.
+"""
+
+from pythia_course.checks import architecture, start
+from pythia_course.checks.environment import environment
+from pythia_course.checks.verdict import Verdict, compare
+
+__all__ = ["Verdict", "architecture", "compare", "environment", "start"]

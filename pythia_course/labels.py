@@ -1,0 +1,48 @@
+"""Token ids -> strings that can be printed and drawn, in which every character of a token can be seen."""
+
+from functools import cache
+
+# All three are in DejaVu Sans, the font that matplotlib brings.
+VISIBLE = str.maketrans({" ": "␣", "\n": "↵", "\t": "⇥"})
+
+
+def token_labels(tokenizer, ids) -> list[str]:
+    """One printable string a token: " the" is "␣the", a line end is "↵", a tab is "⇥".
+
+    A token that holds only a part of a character shows its bytes ("\\xf0"), since an emoji or a rare letter
+    is often several tokens; so do other characters that do not print. An id that stands for no text (Pythia's
+    vocabulary is padded to a round number) shows as its number, "<50300>".
+    """
+    return [_label(tokenizer, i) for i in (ids.tolist() if hasattr(ids, "tolist") else ids)]
+
+
+def _label(tokenizer, token_id: int) -> str:
+    text = tokenizer.decode([token_id])
+    if not text:
+        return f"<{token_id}>"
+    if "\ufffd" in text:  # bytes that are no whole character
+        held = _token_bytes(tokenizer.convert_ids_to_tokens(token_id))
+        text = held.decode("utf-8", errors="backslashreplace")
+    text = text.translate(VISIBLE)
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def _token_bytes(token: str) -> bytes:
+    """The bytes behind a byte-level token, which writes each byte as one printable letter."""
+    return b"".join(_letters().get(char) or char.encode() for char in token)
+
+
+@cache
+def _letters() -> dict[str, bytes]:
+    """GPT-2's table: a printable byte is its own letter, the others are numbered from letter 256 on.
+
+    Source: openai/gpt-2, src/encoder.py, bytes_to_unicode.
+    """
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    table = {chr(byte): bytes([byte]) for byte in printable}
+    return table | {chr(256 + n): bytes([byte]) for n, byte in enumerate(others)}

@@ -1,0 +1,173 @@
+"""A name -> a model and its tokenizer, wherever they live; the only module that picks device and dtype.
+
+Every model comes out the same way: float32 unless asked otherwise, eager attention (the only kind that
+hands over its weights), evaluation mode, no gradients.
+"""
+
+import html
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from pythia_course import folders, hub, suite
+from pythia_course.places import ModelDamaged, find
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Loaded:
+    """A model one can look inside, with its tokenizer and its facts."""
+
+    name: str
+    step: int | None  # training step of this checkpoint; None where a model has only one
+    model: Any  # a transformers causal language model
+    tokenizer: Any
+    spec: suite.Spec
+
+    @classmethod
+    def open(
+        cls,
+        name: str | os.PathLike | None = None,
+        step: int | None = None,
+        *,
+        dtype: str = "float32",
+        device: str = "cpu",
+        local_only: bool = False,
+        progress: hub.Progress | None = None,
+    ) -> Self:
+        """Open a model by name; see `pythia_course.load` for what a name may be and what is raised."""
+        if dtype not in hub.BYTES_PER_PARAMETER:
+            raise ValueError(f"dtype is one of {', '.join(hub.BYTES_PER_PARAMETER)}, but {dtype!r} came.")
+        place = find(name, step)
+        folder = place.folder or hub.fetch(place, local_only=local_only, progress=progress)
+        beside = [path.name for root in {folder, place.tokenizer or folder} for path in root.iterdir()]
+        folders.needed_files(beside, str(place))
+        config = folders.read_config(folder, str(place))
+        spec = suite.spec_from_config(config, place.name)
+        with quiet():
+            tokenizer = folders.read_tokenizer(place.tokenizer or folder, str(place))
+            model = _read_model(folder, config, dtype, str(place))
+        return cls(place.name, place.step, model.to(device), tokenizer, spec)
+
+    def __repr__(self) -> str:
+        spec = self.spec
+        size = f"{spec.layers} layers × {spec.heads} heads, width {spec.width}"
+        return f"<{self._title()}: {size}, {suite.total(spec):,} parameters>"
+
+    def _title(self) -> str:
+        return self.name if self.step is None else f"{self.name} at step {self.step:,}"
+
+    def _repr_html_(self) -> str:
+        """An architecture card; the same text for the same model, in a light and a dark theme."""
+        rows = "".join(
+            f'<tr style="background:none"><th style="{_CELL};font-weight:normal">{html.escape(key)}</th>'
+            f'<td style="{_CELL}">{html.escape(value)}</td></tr>'
+            for key, value in _card(self)
+        )
+        return (
+            '<table style="border-collapse:collapse;margin:0;color:inherit">'
+            '<caption style="caption-side:top;text-align:left;font-weight:bold;padding:2px 0;color:inherit">'
+            f"{html.escape(self._title())}</caption><tbody>{rows}</tbody></table>"
+        )
+
+
+_CELL = "text-align:left;padding:2px 16px 2px 0;border:none;border-top:1px solid rgba(128,128,128,.35)"
+
+_FAMILIES = {"gpt_neox": "GPT-NeoX", "gpt2": "GPT-2", "gpt_neo": "GPT-Neo"}
+_ACTIVATIONS = {"gelu": "GELU, exact", "gelu_new": "GELU, tanh form"}
+
+
+def _card(loaded: Loaded) -> list[tuple[str, str]]:
+    """The facts that a card shows, in order."""
+    spec = loaded.spec
+    rows = [
+        ("architecture", f"{_FAMILIES[spec.family]} ({type(loaded.model).__name__})"),
+        ("layers × heads", f"{spec.layers} × {spec.heads}"),
+        ("width", f"{spec.width:,}, each head {spec.head_dim}"),
+        ("MLP", f"{spec.mlp_width:,} wide, {_ACTIVATIONS.get(spec.activation, spec.activation)}"),
+        ("block", "attention and MLP in parallel" if spec.parallel else "attention, then MLP"),
+        ("positions", _positions(spec)),
+        ("context", f"{spec.context:,} tokens"),
+        ("vocabulary", f"{spec.vocab:,} rows, {len(loaded.tokenizer):,} of them tokens"),
+        ("output matrix", "the embedding again (tied)" if spec.tied else "its own (untied)"),
+        ("parameters", f"{suite.total(spec):,}"),
+        ("… without embeddings", f"{suite.without_embeddings(spec):,}"),
+        ("numbers", f"{str(loaded.model.dtype).removeprefix('torch.')} on {loaded.model.device}"),
+    ]
+    if spec.attention_window:
+        rows.insert(6, ("attention", f"every second layer sees the last {spec.attention_window} tokens"))
+    return rows
+
+
+def _positions(spec: suite.Spec) -> str:
+    if spec.positions == "rotary":
+        return f"rotary, {spec.rotary_dims} of each head's {spec.head_dim} dimensions"
+    return "a learned table"
+
+
+def _read_model(folder: Path, config, dtype: str, name: str):
+    """The model in `folder`, all of whose weights must come from its files."""
+    import torch
+
+    limit_threads()
+    with folders.damage(f"weights of {name}"):
+        model, report = _model_class(config).from_pretrained(
+            folder,
+            config=config,
+            dtype=getattr(torch, dtype),
+            attn_implementation="eager",
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    # The library fills what is missing with random numbers and only warns.
+    if report["missing_keys"]:
+        raise ModelDamaged(
+            f"The weights of {name} are incomplete: {len(report['missing_keys'])} tensors are missing, "
+            f"{min(report['missing_keys'])} among them."
+        )
+    return model.eval().requires_grad_(False)
+
+
+def _model_class(config) -> type:
+    import transformers
+
+    if getattr(config, "parallel_block", False):
+        from pythia_course.tiny.models import model_class
+
+        return model_class(config)
+    kind = folders.ARCHITECTURES[config.model_type]
+    return getattr(transformers, f"{kind}LMHeadModel" if kind == "GPT2" else f"{kind}ForCausalLM")
+
+
+def limit_threads() -> None:
+    """Give torch no more threads than the processors a Binder or JupyterHub server may use (CPU_LIMIT)."""
+    import torch
+
+    limit = float(os.environ.get("CPU_LIMIT") or 0)
+    if limit > 0:
+        torch.set_num_threads(min(torch.get_num_threads(), max(1, int(limit))))
+
+
+@contextmanager
+def quiet():
+    """Keep transformers' notices and progress bars still, and leave its settings as they were.
+
+    What they would say of old buffers in old files is of no use to a learner; what matters is checked.
+    """
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    hub_bars = not are_progress_bars_disabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()  # the hub's bars too
+        if not hub_bars:
+            disable_progress_bars()

@@ -1,0 +1,51 @@
+"""Arrays in, numbers out. Attention is (..., query, key): any layers, heads or batches in front stay in front."""
+
+import numpy as np
+
+
+def previous_token_scores(attention):
+    """Mean weight on the token just before, over every position that has one. (..., query, key) -> (...)."""
+    attention = np.asarray(attention)
+    return np.diagonal(attention, offset=-1, axis1=-2, axis2=-1).mean(-1)
+
+
+def induction_scores(attention, period):
+    """Mean weight from a token's second occurrence to the token after its first. (..., query, key) -> (...).
+
+    The prompt is `period` tokens and then the same again: position i of the second copy should look at i - period + 1.
+    Source: Olsson et al. 2022, "In-context learning and induction heads".
+    """
+    attention = np.asarray(attention)
+    length = attention.shape[-1]
+    if not 1 < period <= length // 2:
+        raise ValueError(
+            f"A sequence of {length} tokens cannot hold two copies of {period}; give the length of one copy."
+        )
+    stripe = np.diagonal(attention, offset=1 - period, axis1=-2, axis2=-1)  # entry k is (query k + period - 1, key k)
+    return stripe[..., 1 : period + 1].mean(-1)
+
+
+def first_token_scores(attention):
+    """Mean weight on the first token ("attention sink"), over every later position. (..., query, key) -> (...)."""
+    return np.asarray(attention)[..., 1:, 0].mean(-1)
+
+
+def best_head(scores):
+    """The (layer, head) with the highest score, and that score. scores: (layer, head)."""
+    scores = np.asarray(scores)
+    layer, head = np.unravel_index(scores.argmax(), scores.shape)
+    return int(layer), int(head), float(scores[layer, head])
+
+
+def repeated_random_tokens(vocabulary, period=32, copies=2, rows=16, seed=0, first=2):
+    """Random token ids, then the same again: (rows, period * copies). Ids below `first`, special ones, are left out."""
+    row = np.random.RandomState(seed).randint(first, vocabulary, (rows, period))
+    return np.tile(row, copies)
+
+
+def token_losses(logits, ids):
+    """Loss in nats of each token given those before it. logits (position, vocab), ids (position) -> (position - 1)."""
+    logits, ids = np.asarray(logits, np.float64)[:-1], np.asarray(ids)[1:]
+    top = logits.max(-1, keepdims=True)
+    log_sums = top[..., 0] + np.log(np.exp(logits - top).sum(-1))
+    return log_sums - np.take_along_axis(logits, ids[:, None], -1)[:, 0]

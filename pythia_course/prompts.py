@@ -1,0 +1,66 @@
+"""A text or a sequence of numbers -> token ids that the model can read, or one sentence saying why not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+def token_ids(tokenizer, prompt) -> torch.Tensor:
+    """Token ids (position) of a string, or of ids in a list, array or tensor; TypeError for anything else."""
+    import torch
+
+    if isinstance(prompt, str):
+        _refuse_broken_text(prompt)
+        return torch.tensor(tokenizer(prompt, verbose=False)["input_ids"], dtype=torch.int64)
+    if not isinstance(prompt, list | tuple | range) and not hasattr(prompt, "__array__"):
+        raise TypeError(f"A prompt is one text or one list of token ids, not a {type(prompt).__name__}.")
+    if isinstance(prompt, list | tuple) and any(isinstance(part, str) for part in prompt):
+        raise TypeError(f"A prompt is one text and this is a list of {len(prompt)}: take them one at a time.")
+    return _whole_numbers(prompt)
+
+
+def refuse_unknown_ids(ids, vocab: int) -> None:
+    """ValueError for ids that have no row in the embedding (vocab rows)."""
+    wrong = [i for i in ids.tolist() if not 0 <= i < vocab]
+    if wrong:
+        raise ValueError(f"Token ids here go from 0 to {vocab - 1}; the prompt holds {wrong[0]}.")
+
+
+def refuse_length(ids, context: int, name: str) -> None:
+    """ValueError for an empty prompt and for one longer than the context (in tokens)."""
+    if len(ids) == 0:
+        raise ValueError("The prompt is empty: the model needs at least one token to read.")
+    if len(ids) > context:
+        raise ValueError(
+            f"The prompt has {len(ids)} tokens and {name} reads {context} at most: shorten the text, or give "
+            f"only the first tokens, lm.tokenizer(text)['input_ids'][:{context}]."
+        )
+
+
+def _refuse_broken_text(text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"The prompt holds half a character, {text[error.start]!a}, at place {error.start}: it was cut "
+            "inside an emoji or read with the wrong encoding."
+        ) from None
+
+
+def _whole_numbers(prompt) -> torch.Tensor:
+    import torch
+
+    try:
+        ids = torch.as_tensor(prompt)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise TypeError(f"Token ids are whole numbers, and these cannot be read so: {error}.") from None
+    if ids.ndim == 2 and len(ids) == 1:  # a batch of one, as tokenizers return it
+        ids = ids[0]
+    if ids.ndim != 1:
+        raise TypeError(f"A prompt is one sequence of token ids; this has shape {tuple(ids.shape)}.")
+    if len(ids) and (ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool):
+        raise TypeError(f"Token ids are whole numbers; these are {ids.dtype}.")
+    return ids.detach().to("cpu", torch.int64)

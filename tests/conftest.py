@@ -1,0 +1,22 @@
+"""What every test stands on: a person's own model cache stays untouched, and no test reaches a model hub."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+import pytest
+
+# Before any import reads them. pytest-xdist's workers, subprocesses and notebook kernels inherit them.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="pythia-course-hub-")
+    atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
+# Nothing listens on this port of the machine itself; a test of downloads names a loopback server of its own.
+os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+
+@pytest.fixture(autouse=True)
+def no_window(monkeypatch):
+    """Figures are drawn off screen. Set a test at a time: the notebooks' kernels need their own backend."""
+    monkeypatch.setenv("MPLBACKEND", "Agg")

@@ -1,0 +1,217 @@
+"""The shape of the project: imports point down, the environments agree, nothing leaks."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = "pythia_course"
+
+# ---------------------------------------------------------------------------------------- imports point down
+
+# Each part of the package, and the parts it may import. "" is the front door, `pythia_course` itself.
+MAY_IMPORT = {
+    "suite": set(),
+    "anatomy": set(),
+    "labels": set(),
+    "memory": set(),
+    "prompts": set(),
+    "measures": set(),
+    "checks": {"suite", "memory"},
+    "axes": {"labels"},
+    "plots": {"labels", "axes"},
+    "tiny": {"suite", "measures"},
+    "places": {"suite"},
+    "folders": {"suite", "places"},
+    "hub": {"suite", "places", "folders"},
+    "loading": {"suite", "places", "folders", "hub", "memory", "tiny"},
+    "recording": {"anatomy"},
+    "tracing": {"suite", "anatomy", "labels", "memory", "prompts", "recording", "loading"},
+    "": {"suite", "loading", "tracing"},
+    "widgets": {"", "suite", "memory", "places", "hub", "loading", "labels", "plots"},
+}
+# Parts that know arrays only, or nothing at all, and the libraries they may use beside Python's own.
+MAY_USE = {
+    "suite": set(),
+    "measures": {"numpy", "torch"},
+    "axes": {"numpy", "matplotlib"},
+    "plots": {"numpy", "matplotlib"},
+    "checks": {"numpy", "torch"},
+}
+HEAVY = {"torch", "transformers", "matplotlib", "huggingface_hub", "tokenizers", "ipywidgets", "IPython"}
+MODULES = sorted((ROOT / PACKAGE).rglob("*.py"))
+
+
+def part_of(path):
+    """The part that a module belongs to: the first name below pythia_course."""
+    return path.relative_to(ROOT / PACKAGE).parts[0].removesuffix(".py").replace("__init__", "")
+
+
+def imported(path):
+    """The dotted names a file imports, inside functions too; `from pythia_course import x` counts whole."""
+    package = (PACKAGE, *path.relative_to(ROOT / PACKAGE).parts[:-1])
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join((*above, *filter(None, [node.module])))
+            yield from [f"{PACKAGE}.{alias.name}" for alias in node.names] if base == PACKAGE else [base]
+
+
+def parts_imported(path):
+    """The parts of the course that a file imports, without its own; a name that is no module is the front
+    door's."""
+    names = [name.split(".") for name in imported(path)]
+    parts = {part_of(path)} | {part_of(module) for module in MODULES}
+    found = {name[1] if name[1:] and name[1] in parts else "" for name in names if name[0] == PACKAGE}
+    return found - {part_of(path)}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_down(path):
+    part = part_of(path)
+    assert part in MAY_IMPORT, f"say in MAY_IMPORT what {part} may import"
+    assert parts_imported(path) <= MAY_IMPORT[part]
+    if part in MAY_USE:
+        libraries = {name.split(".")[0] for name in imported(path)} - {PACKAGE} - sys.stdlib_module_names
+        assert libraries <= MAY_USE[part]
+
+
+def test_the_arrows_make_no_circle():
+    left = dict(MAY_IMPORT)
+    while left:
+        free = [part for part, below in left.items() if not below & left.keys()]
+        assert free, f"these parts import one another: {sorted(left)}"
+        for part in free:
+            del left[part]
+
+
+def run_python(code):
+    """What a fresh interpreter prints for this code."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_importing_the_package_takes_under_three_tenths_of_a_second():
+    clock = "import time as t; s = t.perf_counter(); import pythia_course; print(t.perf_counter() - s)"
+    assert min(float(run_python(clock)) for _ in range(3)) < 0.3
+
+
+def test_opening_the_door_imports_no_heavy_library():
+    code = "import sys, pythia_course, pythia_course.loading, pythia_course.tracing; print(*sys.modules)"
+    assert HEAVY.isdisjoint(run_python(code).split())
+
+
+# -------------------------------------------------------------------------------------- environments agree
+
+CONDA_NAMES = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
+
+
+def requirements(*extras):
+    """{canonical name: requirement} of the package in pyproject.toml, and of these extras."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = project["dependencies"] + [line for e in extras for line in project["optional-dependencies"][e]]
+    return {canonicalize_name(Requirement(line).name): Requirement(line) for line in lines}
+
+
+def pins():
+    """{canonical name: version} of constraints.txt."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+def conda_packages():
+    """{canonical pip name: range} of environment.yml."""
+    text = (ROOT / "environment.yml").read_text(encoding="utf-8")
+    found = dict(re.findall(r"^  - ([\w-]+)([<>=].*)?$", text, flags=re.MULTILINE))
+    return {canonicalize_name(CONDA_NAMES.get(name, name)): limits for name, limits in found.items()}
+
+
+def test_every_dependency_is_pinned_within_its_range():
+    for name, requirement in requirements("test").items():
+        assert name in pins(), f"{name} is missing from constraints.txt"
+        assert requirement.specifier.contains(pins()[name]), f"{requirement} excludes {pins()[name]}"
+
+
+def test_pins_are_plain_releases():
+    assert pins()["torch"] == "2.13.0"
+    assert [version for version in pins().values() if not re.fullmatch(r"[\d.]+(post\d+)?", version)] == []
+
+
+def test_conda_asks_for_the_same_ranges():
+    wanted = {name: str(requirement.specifier) for name, requirement in requirements().items()}
+    assert {name: limits for name, limits in conda_packages().items() if name in wanted} == wanted
+    assert conda_packages().keys() - wanted == {"conda-forge", "nodefaults", "python", "pip"}
+    listed = (ROOT / "environment.yml").read_text(encoding="utf-8").partition("dependencies:")[2]
+    assert "-e ." not in listed
+
+
+def test_binder_has_the_same_environment_and_installs_the_package():
+    assert (ROOT / "binder/environment.yml").read_bytes() == (ROOT / "environment.yml").read_bytes()
+    assert "python -m pip install --no-deps -e ." in (ROOT / "binder/postBuild").read_text(encoding="utf-8")
+    assert os.access(ROOT / "binder/postBuild", os.X_OK)
+
+
+@pytest.mark.parametrize("name", sorted(requirements("test")))
+def test_the_readme_says_why_each_dependency_is_there(name):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    first_cells = [line.split("|")[1] for line in readme.splitlines() if line.startswith("|")]
+    named = {canonicalize_name(word) for cell in first_cells for word in re.findall(r"[\w-]+", cell)}
+    assert name in named, f"README.md's table of dependencies has no row for {name}"
+
+
+# ---------------------------------------------------------------------------------------- nothing leaks
+
+# Paths of one machine and hosts of registries: a clone elsewhere has no use for them. Written in pieces,
+# so that this file does not name them itself.
+ONLY_HERE = [
+    f"{ROOT}/",
+    f"{Path.home()}/",
+    *("/".join(["", folder, ""]) for folder in ("work", "root")),
+    *("/".join(pieces) for pieces in (["..", "shared"], ["", "opt", "wheels"], ["", "opt", "pypi"])),
+    *(".".join(pieces) for pieces in (["pypi", "org"], ["pythonhosted", "org"], ["npmjs", "org"])),
+    *(".".join(pieces) for pieces in (["download", "pytorch", "org"], ["deb", "debian", "org"])),
+]
+
+
+def project_files():
+    """Every file that is or would be committed; in a copy without git, every one outside .venv and caches."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True)
+    if listed.returncode == 0:
+        names = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
+    else:
+        names = [path for path in ROOT.rglob("*") if not {".venv", "__pycache__"} & set(path.parts)]
+    return [path for path in names if path.is_file()]
+
+
+def texts():
+    for path in project_files():
+        content = path.read_bytes()
+        if b"\0" not in content[:8192]:
+            yield path.relative_to(ROOT), content.decode("utf-8")
+
+
+def test_no_text_names_a_place_that_only_one_machine_has():
+    found = [(str(path), word) for path, text in texts() for word in ONLY_HERE if word in text]
+    assert found == []
+
+
+def test_ruff_finds_nothing():
+    command = [sys.executable, "-m", "ruff", "check", "."]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_shipped_folder_is_small_enough_to_clone():
+    assert sum(path.stat().st_size for path in project_files()) < 100e6

@@ -1,0 +1,83 @@
+"""The recipe: its schedule, its resume file, and what a killed run leaves behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from pythia_course.tiny import train
+from pythia_course.tiny.__main__ import main
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_learning_rate_warms_up_and_falls_to_a_tenth():
+    rates = [train.learning_rate(step) for step in range(train.STEPS)]
+    assert max(rates) == rates[train.WARMUP] == train.PEAK_RATE
+    assert rates[: train.WARMUP + 1] == sorted(rates[: train.WARMUP + 1])
+    assert rates[train.WARMUP :] == sorted(rates[train.WARMUP :], reverse=True)
+    assert rates[-1] == pytest.approx(train.PEAK_RATE / 10, rel=1e-3)
+
+
+def test_checkpoints_follow_the_schedule_of_pythia():
+    assert train.CHECKPOINTS[:11] == (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+    gaps = {b - a for a, b in zip(train.CHECKPOINTS[11:], train.CHECKPOINTS[12:])}
+    assert len(gaps) == 1 and train.CHECKPOINTS[-1] == train.STEPS and len(train.CHECKPOINTS) >= 16
+
+
+def test_only_matrices_are_decayed():
+    decayed, spared = train.Run("tiny-gpt2").optimizer.param_groups
+    assert decayed["weight_decay"] == 0.1 and all(p.ndim == 2 for p in decayed["params"])
+    assert spared["weight_decay"] == 0 and all(p.ndim == 1 for p in spared["params"])
+
+
+CODE = """
+import sys
+from pythia_course.tiny.train import train
+train("tiny-gpt2", stop=10, runs=sys.argv[1], weights=sys.argv[1], keep=(10,), save_every=2)
+"""
+
+
+def start(folder):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-c", CODE, str(folder)], env=environment, stderr=subprocess.DEVNULL)
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_weights(tmp_path):
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    assert start(unbroken).wait(120) == 0
+    process, state = start(broken), broken / "tiny-gpt2-seed0.pt"
+    deadline = time.time() + 60
+    while not state.exists() and time.time() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait(10) == -signal.SIGKILL and not (broken / "tiny-gpt2" / "step10").exists()
+    assert 2 <= torch.load(state, weights_only=True)["step"] < 10
+    assert start(broken).wait(120) == 0
+    first, second = (load_file(f / "tiny-gpt2" / "step10" / "model.safetensors") for f in (unbroken, broken))
+    assert first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+    assert (unbroken / "tiny-gpt2/log.csv").read_text() == (broken / "tiny-gpt2/log.csv").read_text()
+
+
+def test_the_log_keeps_one_row_a_step(tmp_path):
+    path = tmp_path / "log.csv"
+    for step, loss in ((0, 1.0), (1, 2.0), (2, 3.0), (1, 4.0)):  # step 1 again, after a resume
+        train.write_log_row(path, {"step": step, "loss": loss})
+    assert [(row["step"], row["loss"]) for row in train.read_log(path)] == [("0", "1.00000"), ("1", "4.00000")]
+
+
+def test_the_command_refuses_an_unknown_name(capsys, tmp_path):
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "tiny-bert", "--runs", str(tmp_path), "--weights", str(tmp_path)])
+    assert stop.value.code == 2 and "No tiny model is called 'tiny-bert'" in capsys.readouterr().err
