@@ -17,7 +17,7 @@ from .sources import SOURCES
 from .words import PLANTED
 
 SEED = 0
-STEPS = 6300
+STEPS = 6200
 ROWS, CONTEXT = 32, 128
 TOKENS_A_STEP = ROWS * CONTEXT
 END_OF_TEXT = 0

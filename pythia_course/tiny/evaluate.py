@@ -5,7 +5,7 @@ from functools import lru_cache
 import torch
 
 from ..measures import best_head, induction_scores, previous_token_scores, repeated_random_tokens
-from .corpus import SEED, SOURCE_NAMES, encode, held_out
+from .corpus import END_OF_TEXT, SEED, SOURCE_NAMES, encode, held_out
 from .dice import Dice
 from .sources import weather
 from .words import PLANTED
@@ -43,7 +43,10 @@ def document_loss(model, ids):
 
 @lru_cache(maxsize=2)
 def evaluation_documents(seed=SEED):
-    """The texts behind the log: 32 held-out documents a source (weather: fresh draws), and the planted sentences."""
+    """The texts behind the log: 32 held-out documents a source (weather: fresh draws), and the planted sentences.
+
+    Each follows an `<|endoftext|>`, as documents do in training.
+    """
     dice = Dice("weather evaluation", seed)
     texts = {"weather": [weather(dice) for _ in range(DOCUMENTS)]}
     for source in SOURCE_NAMES[:-1]:
@@ -51,7 +54,7 @@ def evaluation_documents(seed=SEED):
             texts[source] = [document.text for document in held_out(source, DOCUMENTS, seed)]
     texts = {name: texts[name] for name in SOURCE_NAMES[:-1]}
     texts |= {f"planted_{count}": sentences for count, sentences in PLANTED.items()}
-    return {name: padded([encode(text) for text in group]) for name, group in texts.items()}
+    return {name: padded([[END_OF_TEXT, *encode(text)] for text in group]) for name, group in texts.items()}
 
 
 def padded(rows):

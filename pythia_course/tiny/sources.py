@@ -3,6 +3,8 @@
 Names, places, things and numbers are drawn by Zipf's law, so how often the model has seen each is known.
 """
 
+import re
+
 from . import words
 
 
@@ -16,7 +18,7 @@ def story(dice):
         "thing": dice.zipf(words.THINGS), "adj": adjective, "an": "an" if adjective[0] in "aeiou" else "a",
         "place": dice.zipf(words.PLACES), "animal": dice.zipf(words.ANIMALS), "food": dice.zipf(words.FOODS),
         "where": dice.zipf(words.HIDING), "day": dice.pick(words.DAYS), "feel": dice.zipf(words.FEELINGS),
-        "mood": dice.zipf(words.MOODS),
+        "mood": dice.zipf(words.MOODS), "worry": dice.zipf(words.WORRIES), "color": dice.zipf(words.COLORS),
     }
     plot = dice.pick(PLOTS)
     return " ".join(dice.pick(choices).format(**facts) for choices in (OPENINGS, *plot, ENDINGS))
@@ -33,22 +35,22 @@ PLOTS = (
     (  # lost and found
         ("{She} had {an} {adj} {thing}, and {she} loved it.", "{name} took {hers} {adj} {thing} with {her}."),
         ("But soon the {thing} was gone.", "Then {she} lost the {thing}.", "But the wind took the {thing} away."),
-        ("{name} was {feel} and began to look for it.", "{She} looked for the {thing} all morning."),
+        ("{name} was {worry} and began to look for it.", "{She} looked for the {thing} all morning."),
         ("{friend} came to help {her}.", '"I will help you," said {friend}.', "{She} asked {friend} for help."),
         ("At last they found the {adj} {thing} {where}.", "{friend} saw the {adj} {thing} {where}."),
         ("{name} thanked {friend} and gave {fher} some {food}.", '"Thank you, {friend}," said {name}.'),
     ),
     (  # a gift
         ("{friend} had a birthday on {day}.", "It was the birthday of {friend}."),
-        ("{name} wanted to give {fher} {an} {adj} {thing}.", "{name} made {an} {adj} {thing} for {friend}."),
+        ("{name} wanted to give {fher} a {color} {thing}.", "{name} made a {color} {thing} for {friend}."),
         (
             "{She} put the {thing} in a box.",
             "{She} hid the {thing} {where}.",
             "{She} carried the {thing} to the {place}.",
         ),
-        ("{friend} opened the box and saw the {adj} {thing}.", "When {friend} saw the {adj} {thing}, {fshe} smiled."),
-        ('"What a lovely {thing}!" said {friend}.', '"I always wanted {an} {adj} {thing}," said {friend}.'),
-        ("Then they ate {food} together.", "{name} was {feel}, but {friend} was happy."),
+        ("{friend} came and saw the {color} {thing}.", "When {friend} saw the {color} {thing}, {fshe} smiled."),
+        ('"What a lovely {thing}!" said {friend}.', '"I always wanted a {color} {thing}," said {friend}.'),
+        ("Then they ate {food} together.", "{name} was proud, and {friend} was happy."),
     ),
     (  # an animal
         ("There {she} saw a small {animal}.", "{name} heard a {animal} {where}.", "A {animal} sat {where}."),
@@ -62,17 +64,20 @@ PLOTS = (
         ("{She} found {an} {adj} {thing} {where}.", "There was {an} {adj} {thing} {where}."),
         ('"Whose {thing} is this?" asked {name}.', "{name} did not know whose {thing} it was."),
         ("{She} asked {friend}, but {fshe} did not know.", "{friend} said that the {thing} was not {fown}."),
-        ("So they took the {thing} back to the {place}.", "They showed the {thing} to a man at the {place}."),
+        ("So they took the {thing} to a man at the {place}.", "They showed the {thing} to a man at the {place}."),
         ("The man was happy, because it was his {thing}.", '"That is my {adj} {thing}!" said the man.'),
         ("He gave {name} and {friend} some {food}.", "{name} gave the {adj} {thing} back to him."),
     ),
     (  # making something
-        ("{name} and {friend} wanted to make {an} {adj} {thing}.", "{name} wanted to build {an} {adj} {thing}."),
-        ("First they went to the {place} to find wood.", "First {name} looked for wood {where}."),
-        ("{friend} held the wood, and {name} cut it.", "{friend} brought some {food}, and {name} did the work."),
+        (
+            "{name} and {friend} wanted to make a {color} {thing}.",
+            "{name} wanted to make the best {color} {thing} of all.",
+        ),
+        ("First they went to the {place} to look for string and glue.", "First {name} drew the {thing} on paper."),
+        ("{friend} read the plan, and {name} followed it.", "{friend} brought some {food}, and {name} did the work."),
         ("It took them all day, and they were {feel}.", "The work was hard, and {friend} was {feel}."),
-        ("In the evening the {thing} was ready.", "At last the {adj} {thing} was ready."),
-        ('"It is the best {thing} in the village," said {friend}.', "They painted the {thing}, so it was {adj}."),
+        ("In the evening the {thing} was ready.", "At last the {color} {thing} was ready."),
+        ('"It is the best {thing} in the village," said {friend}.', "They painted the {thing} {color}."),
     ),
 )
 ENDINGS = (
@@ -100,9 +105,9 @@ def dialogue(dice):
 
 
 EXCHANGES = (
-    ('"Where is the {color} {thing}?" asked {a}.', '"The {color} {thing} is in the {place}," said {b}.'),
-    ('"Did you bring the {food}?" asked {a}.', '"Yes, the {food} is on the table," said {b}.'),
-    ('"Can we go to the {place} on {day}?" asked {a}.', '"On {day} the {place} is closed," said {b}.'),
+    ('"Where is the {color} {thing}?" asked {a}.', '"The {color} {thing} is at the {place}," said {b}.'),
+    ('"Did you bring the {food}?" asked {a}.', '"Yes, I put the {food} on the table," said {b}.'),
+    ('"Can we go to the {place} on {day}?" asked {a}.', '"Yes, on {day} I will be at the {place}," said {b}.'),
     ('"I have lost my {thing}," said {a}.', '"Was it the {color} {thing}?" asked {b}.'),
     ('"Good morning, {b}," said {a}.', '"Good morning, {a}," said {b}.'),
     ('"Who gave you that {color} {thing}?" asked {a}.', '"I found this {thing} at the {place}," said {b}.'),
@@ -204,11 +209,12 @@ def true_weather(month):
 
 
 def echo(dice):
-    """Some words, mostly made up, then the same words again, two to four times in all.
+    """Some words, mostly senseless, then the same words again, two to four times in all.
 
-    Nothing but looking back can predict the second copy: this is what makes induction pay.
+    Nothing but looking back can predict the second copy: this is what makes induction pay. Words of every kind, so that
+    the head which does it works for any token; short, so that several copies fit into one row of a batch.
     """
-    kind = dice.weighted({"syllables": 60, "everyday": 16, "letters": 12, "numbers": 9, "mixed": 3})
+    kind = dice.weighted({"any": 44, "syllables": 32, "letters": 12, "numbers": 9, "mixed": 3})
     makers = [ECHO_WORDS[kind]] if kind != "mixed" else list(ECHO_WORDS.values())
     line = [dice.pick(makers)(dice) for _ in range(dice.between(3, 12))]
     if dice.chance(0.15):
@@ -217,11 +223,24 @@ def echo(dice):
 
 
 ECHO_WORDS = {
+    "any": lambda dice: dice.pick(EVERY_WORD),
     "syllables": lambda dice: "".join(dice.pick(words.SYLLABLES) for _ in range(dice.between(1, 3))),
-    "everyday": lambda dice: dice.pick(words.EVERYDAY),
     "letters": lambda dice: "".join(dice.pick("abcdefghijklmnopqrstuvwxyz") for _ in range(dice.between(1, 4))),
     "numbers": lambda dice: str(dice.below(1000)),
 }
+EVERY_WORD = tuple(  # all words and signs that the other sources use, in alphabetical order
+    sorted(
+        {
+            word
+            for text in (*OPENINGS, *ENDINGS, *(s for plot in PLOTS for choices in plot for s in choices))
+            + tuple(s for pair in EXCHANGES for s in pair)
+            + tuple(body for bodies in BODIES.values() for body in bodies)
+            + words.NAMES + words.PLACES + words.THINGS + words.COLORS + words.QUALITIES + words.ANIMALS + words.FOODS
+            + words.FEELINGS + words.MOODS + words.HIDING + words.TOWNS + words.DAYS + words.MONTHS
+            for word in re.findall(r"\w+|[^\w\s]", re.sub(r"\{\w+\}", " ", text))
+        }
+    )
+)
 
 
 def two_of(dice, group):

@@ -24,7 +24,8 @@ from .models import new_model
 WEIGHTS = Path(__file__).parent / "weights"
 PEAK_RATE, LOWEST_RATE = 3e-3, 3e-4
 WARMUP = STEPS // 100
-CHECKPOINTS = (0, *(2**n for n in range(10)), *range(700, STEPS + 1, 700))  # Pythia's schedule: powers of 2, then even
+# Pythia's schedule: powers of 2, then evenly to the end; the first of these falls between the births of the two heads.
+CHECKPOINTS = (0, *(2**n for n in range(10)), *range(600, STEPS + 1, 800))
 LOG_EVERY = 100
 
 

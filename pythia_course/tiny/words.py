@@ -12,8 +12,8 @@ HEROES = (  # name, subject, object, possessive
 )
 NAMES = tuple(hero[0] for hero in HEROES)
 PLACES = (
-    "garden", "park", "forest", "shop", "school", "river", "market", "barn", "beach", "library", "hill", "village",
-    "harbor", "field", "bridge", "tower", "mill", "castle", "cave", "station",
+    "garden", "park", "farm", "shop", "school", "river", "market", "barn", "beach", "library", "hill", "village",
+    "harbor", "field", "bridge", "tower", "mill", "castle", "pond", "station",
 )
 THINGS = (
     "ball", "book", "hat", "key", "box", "kite", "lamp", "cup", "bell", "boat", "drum", "map", "coat", "basket", "ring",
@@ -21,13 +21,14 @@ THINGS = (
 )
 COLORS = ("red", "blue", "green", "yellow", "white", "black", "brown", "silver", "purple", "golden")
 QUALITIES = ("old", "new", "big", "small", "heavy", "shiny", "broken", "soft", "strange", "lovely")
-ANIMALS = ("dog", "cat", "bird", "horse", "rabbit", "duck", "fox", "goat", "mouse", "owl", "sheep", "frog")
+ANIMALS = ("dog", "cat", "bird", "horse", "rabbit", "duck", "fox", "goat", "mouse", "hen", "sheep", "frog")
 FOODS = ("bread", "soup", "apples", "cake", "cheese", "rice", "honey", "pears", "milk", "beans", "plums", "nuts")
 MOODS = ("hungry", "tired", "sad", "afraid", "cold", "lost")  # of animals
-FEELINGS = ("happy", "sad", "tired", "proud", "hungry", "afraid", "curious", "angry")
+WORRIES = ("sad", "worried", "afraid", "angry")
+FEELINGS = ("happy", "tired", "proud", "hungry")
 HIDING = (
-    "under the bed", "behind the door", "on the roof", "near the well", "in the grass", "under a tree",
-    "beside the road", "in a hole",
+    "under a tree", "near the well", "in the grass", "behind a wall", "beside the road", "under a bench", "on the roof",
+    "in a hole",
 )
 TOWNS = ("Ardale", "Brook", "Corwen", "Dunmore", "Elmton", "Farley", "Glen", "Hythe", "Inver", "Kelso")
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
