@@ -40,16 +40,16 @@ def drawable(text, *, space="␣", longest=LONGEST_LABEL):
 
     Five spaces and more become "␣×5", and what is longer than `longest` characters loses its middle.
     """
-    signs = VISIBLE | {" ": space}
-    text = "".join(signs.get(char) or _drawable_char(char) for char in str(text))
+    text = str(text).translate(VISIBLE | {ord(" "): space})
+    text = "".join(map(_drawable_char, text))
     text = re.sub("␣{5,}", lambda run: f"␣×{len(run[0])}", text)
     if longest is None or len(text) <= longest:
         return text
-    return text[: longest * 2 // 3] + "…" + text[-(longest // 3) :]
+    return text[: longest * 2 // 3 - 1] + "…" + text[-(longest // 3) :]
 
 
 def _drawable_char(char):
-    if char.isprintable() and _current_font().get_char_index(ord(char)):
+    if char.isprintable() and (char.isascii() or _current_font().get_char_index(ord(char))):
         return char
     return char.encode("unicode_escape").decode("ascii")
 
@@ -63,16 +63,23 @@ def _current_font():
 
 def cell_size(ax, rows, columns):
     """Points (width, height) of one cell when the Axes is divided into equal ones."""
-    if engine := _layout_engine(ax):
-        engine.execute(ax.figure.figure)  # titles, labels and colour bars take their room
+    _lay_out(ax)
+    return _measured_cell(ax, rows, columns)
+
+
+def _lay_out(ax):
+    """Let titles, labels and colour bars take their room, in a figure that shares it out; says whether it does."""
+    figure = ax.figure.figure  # of a subfigure: the whole one
+    engine = figure.get_layout_engine()
+    if engine:
+        engine.execute(figure)
+    return bool(engine)
+
+
+def _measured_cell(ax, rows, columns):
     box = ax.get_window_extent()
     points = 72 / ax.figure.dpi
     return box.width * points / max(columns, 1), box.height * points / max(rows, 1)
-
-
-def _layout_engine(ax):
-    """What moves the Axes of this figure about, if anything does; a subfigure has the whole figure's."""
-    return ax.figure.figure.get_layout_engine()
 
 
 def token_ticks(ax, tokens):
@@ -82,11 +89,12 @@ def token_ticks(ax, tokens):
     """
     labels = _LABELS[ax] = [drawable(token) for token in tokens]
     _write_ticks(ax, labels, SMALLEST)
-    if _layout_engine(ax) is None:
+    if not _lay_out(ax):
         return _fit_ticks([ax])
     # Larger labels leave smaller pictures, here and where this figure had some before, so look again.
     neighbours = [other for other in ax.figure.axes if other in _LABELS]
     _fit_ticks(neighbours)
+    _lay_out(ax)
     _fit_ticks(neighbours)
 
 
@@ -94,8 +102,8 @@ _LABELS = weakref.WeakKeyDictionary()  # Axes -> the labels of its tokens, for a
 
 
 def _fit_ticks(pictures):
-    pitches = [min(cell_size(ax, len(_LABELS[ax]), len(_LABELS[ax]))) for ax in pictures]
-    for ax, pitch in zip(pictures, pitches, strict=True):
+    for ax in pictures:
+        pitch = min(_measured_cell(ax, len(_LABELS[ax]), len(_LABELS[ax])))
         every = -int(-SMALLEST * LINE_HEIGHT // max(pitch, 0.1))
         longest = max(map(len, _LABELS[ax][::every]), default=0)
         size = min(LARGEST, every * pitch / LINE_HEIGHT)
@@ -132,7 +140,7 @@ def _stride(needed, pitch):
 
 def legend_beside(ax, handles, labels):
     """A legend to the right of the Axes, where it covers nothing."""
-    labels = [drawable(label, space=" ") for label in labels]
+    labels = [drawable(label, space=" ", longest=32) for label in labels]
     legend = ax.legend(handles, labels, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     for text in legend.get_texts():
         text.set_parse_math(False)

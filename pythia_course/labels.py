@@ -23,7 +23,12 @@ def _label(tokenizer, token_id: int) -> str:
     if "\ufffd" in text:  # bytes that are no whole character
         held = _token_bytes(tokenizer.convert_ids_to_tokens(token_id))
         text = held.decode("utf-8", errors="backslashreplace")
-    text = text.translate(VISIBLE)
+    return printable(text)
+
+
+def printable(text) -> str:
+    """The text with its spaces visible and other characters that do not print escaped."""
+    text = str(text).translate(VISIBLE)
     return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
 
 

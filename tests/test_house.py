@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "memory": set(),
     "prompts": set(),
     "measures": set(),
-    "checks": {"suite", "memory"},
+    "paths": set(),
+    "checks": {"suite", "memory", "paths"},
     "axes": {"labels"},
     "plots": {"labels", "axes"},
     "tiny": {"suite", "measures"},
@@ -35,8 +36,10 @@ MAY_IMPORT = {
     "loading": {"suite", "places", "folders", "hub", "memory", "tiny"},
     "recording": {"anatomy"},
     "tracing": {"suite", "anatomy", "labels", "memory", "prompts", "recording", "loading"},
+    "facts": {"suite", "anatomy"},
+    "compare": {"suite", "axes", "facts", "measures", "paths", "plots", "tracing"},
     "": {"suite", "loading", "tracing"},
-    "widgets": {"", "suite", "memory", "places", "hub", "loading", "labels", "plots"},
+    "widgets": {"", "suite", "memory", "places", "hub", "loading", "labels", "measures", "plots"},
 }
 # Parts that know arrays only, or nothing at all, and the libraries they may use beside Python's own.
 MAY_USE = {

@@ -3,8 +3,8 @@
 A check returns a `Verdict`, a number between 0 (not yet) and 1 (right) that shows itself as a sentence.
 """
 
-from pythia_course.checks import architecture, start
+from pythia_course.checks import architecture, parallel, rotary, start, versus
 from pythia_course.checks.environment import environment
 from pythia_course.checks.verdict import Verdict, compare
 
-__all__ = ["Verdict", "architecture", "compare", "environment", "start"]
+__all__ = ["Verdict", "architecture", "compare", "environment", "parallel", "rotary", "start", "versus"]
