@@ -1,0 +1,93 @@
+"""`make lab` as a newcomer meets it: JupyterLab in a real browser, Run All, and the first picture within seconds."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from time import monotonic
+
+import pytest
+from lab import CHROMIUM, SECONDS, browser, jupyterlab  # noqa: F401  (browser is a fixture)
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, which is not installed")
+LESSONS = Path(__file__).resolve().parents[1] / "notebooks"
+FIRST_PICTURE = 10  # seconds from Run All, on two cores with nothing else to do
+
+
+@pytest.fixture(scope="module")
+def lesson(browser, tmp_path_factory):  # noqa: F811
+    """(page, seconds to the first picture, addresses asked for): lesson 00 without outputs, opened and run."""
+    folder = tmp_path_factory.mktemp("lessons")
+    notebook = json.loads((LESSONS / "00_start_here.ipynb").read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell |= {"outputs": [], "execution_count": None}
+    (folder / "00_start_here.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    shutil.copy(LESSONS / "01_architecture_tour.ipynb", folder)
+    with jupyterlab(folder) as address:
+        page, asked = browser.new_page(viewport={"width": 1280, "height": 1000}), []
+        page.set_default_timeout(1000 * SECONDS)
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{address}/lab/workspaces/first/tree/00_start_here.ipynb?reset")
+        page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
+        page.locator(".jp-Toolbar-kernelName", has_text="Python 3").wait_for()
+        page.evaluate("() => jupyterapp.currentWidget?.context?.sessionContext?.ready")  # the notebook has its kernel
+        seconds = run_all(page)
+        while min(seconds) >= FIRST_PICTURE and len(seconds) < 3:  # something else may have had the processor
+            page.evaluate("() => jupyterapp.currentWidget.context.sessionContext.restartKernel()")
+            page.evaluate("() => jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+            seconds += run_all(page)
+        page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
+        yield page, min(seconds), asked
+        page.close()
+
+
+def run_all(page):
+    """[seconds from Run > Run All Cells to the first picture]"""
+    start = monotonic()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.locator(".jp-OutputArea-output img").first.wait_for()
+    return [monotonic() - start]
+
+
+def test_the_first_picture_is_there_within_seconds(lesson):
+    _, seconds, _ = lesson
+    print(f"from Run All to the first picture: {seconds:.1f} s")
+    assert seconds < FIRST_PICTURE
+
+
+def test_every_cell_ran_and_none_failed(lesson):
+    page, _, _ = lesson
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"
+        ".every(prompt => /\\[\\d+\\]/.test(prompt.innerText))"
+    )
+    assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+
+
+def test_the_viewer_follows_its_sliders(lesson):
+    page, _, _ = lesson
+    picture = page.locator(".jp-OutputArea-output .widget-image, .jp-OutputArea-output img.jupyter-widgets").last
+    picture.scroll_into_view_if_needed()
+    before = picture.get_attribute("src")
+    page.locator(".jp-OutputArea-output .noUi-handle, .jp-OutputArea-output .ui-slider-handle").last.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("([image, src]) => image.src !== src", arg=[picture.element_handle(), before])
+
+
+def test_the_picker_offers_the_models_and_opens_another(lesson):
+    page, _, _ = lesson
+    choice = page.locator(".jp-OutputArea-output select").first
+    offered = choice.locator("option").all_inner_texts()
+    for name in ("tiny-pythia", "tiny-gpt2", "EleutherAI/pythia-160m", "EleutherAI/pythia-410m"):
+        assert any(name in text for text in offered), offered
+    choice.select_option(label=next(text for text in offered if re.match("tiny-gpt2$|tiny-gpt2 ", text)))
+    page.get_by_role("button", name="Open").click()
+    page.locator(".jp-OutputArea-output", has_text=re.compile("tiny-gpt2.*open", re.IGNORECASE)).first.wait_for()
+
+
+def test_nothing_outside_the_machine_is_asked_for(lesson):
+    _, _, asked = lesson
+    assert all(re.match(r"(http|ws)://127\.0\.0\.1[:/]|blob:|data:", url) for url in asked)
