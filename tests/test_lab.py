@@ -7,7 +7,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from lab import CHROMIUM, SECONDS, browser, jupyterlab  # noqa: F401  (browser is a fixture)
+from lab import CHROMIUM, SECONDS, browser, jupyterlab, wait_for_kernel  # noqa: F401  (browser is a fixture)
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, which is not installed")
 LESSONS = Path(__file__).resolve().parents[1] / "notebooks"
@@ -29,12 +29,10 @@ def lesson(browser, tmp_path_factory):  # noqa: F811
         page.set_default_timeout(1000 * SECONDS)
         page.on("request", lambda request: asked.append(request.url))
         page.goto(f"{address}/lab/workspaces/first/tree/00_start_here.ipynb?reset")
-        page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
-        page.locator(".jp-Toolbar-kernelName", has_text="Python 3").wait_for()
-        page.evaluate("() => jupyterapp.currentWidget?.context?.sessionContext?.ready")  # the notebook has its kernel
+        wait_for_kernel(page)
         seconds = run_all(page)
         while min(seconds) >= FIRST_PICTURE and len(seconds) < 3:  # something else may have had the processor
-            page.evaluate("() => jupyterapp.currentWidget.context.sessionContext.restartKernel()")
+            page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.restartKernel()")
             page.evaluate("() => jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
             seconds += run_all(page)
         page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()

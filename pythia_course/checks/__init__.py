@@ -4,7 +4,7 @@ A check returns a `Verdict`, a number between 0 (not yet) and 1 (right) that sho
 """
 
 from pythia_course.checks import architecture, parallel, rotary, start, versus
-from pythia_course.checks.environment import environment
+from pythia_course.checks.machine import environment
 from pythia_course.checks.verdict import Verdict, compare
 
 __all__ = ["Verdict", "architecture", "compare", "environment", "parallel", "rotary", "start", "versus"]

@@ -1,0 +1,98 @@
+"""Turn a query and a key by their positions and watch their score."""
+
+from pathlib import Path
+
+import anywidget
+import numpy as np
+import traitlets
+
+HERE = Path(__file__).parent
+
+
+class RopeLab(anywidget.AnyWidget):
+    """Two vectors of one head, turned pair by pair, and their score against the distance; drawn in the browser.
+
+    query, key: (head_dim,), before rotation; without them all ones.  positions: how far the sliders reach.
+    What the controls show is `lab.query_position`, `lab.key_position`, `lab.pair`, `lab.base` and
+    `lab.rotary_fraction`; each can be set from code, and a value out of range is refused in one sentence.
+    """
+
+    _esm = HERE / "rope_lab.js"
+    _css = HERE / "rope_lab.css"
+    query_position = traitlets.Int(12, help="Where the query stands; the key stands at or before it.").tag(sync=True)
+    key_position = traitlets.Int(5).tag(sync=True)
+    pair = traitlets.Int(0, help="The pair in the large dial.").tag(sync=True)
+    base = traitlets.Float(10_000.0).tag(sync=True)
+    rotary_fraction = traitlets.Float(0.25, help="Share of the head's dimensions that turn.").tag(sync=True)
+    positions = traitlets.Int(128, read_only=True).tag(sync=True)
+    _query = traitlets.List(trait=traitlets.Float()).tag(sync=True)
+    _key = traitlets.List(trait=traitlets.Float()).tag(sync=True)
+
+    def __init__(self, query=None, key=None, *, head_dim=32, rotary_fraction=0.25, base=10_000.0, positions=128):
+        query, key = _two_vectors(query, key, head_dim)
+        if positions < 2:
+            raise ValueError(f"RopeLab compares positions: it needs 2 or more, got {positions}.")
+        super().__init__()
+        self.set_trait("positions", positions)
+        self._query, self._key = query.tolist(), key.tolist()
+        self.rotary_fraction, self.base = rotary_fraction, base
+        self.query_position = min(self.query_position, positions - 1)
+        self.key_position = min(self.key_position, self.query_position)
+
+    def __repr__(self):
+        return f"RopeLab of a head with {len(self._query)} dimensions (run the notebook to use it)"
+
+    @property
+    def pairs(self):
+        """How many pairs turn at the present rotary fraction."""
+        return int(len(self._query) * self.rotary_fraction) // 2
+
+    @traitlets.validate("query_position", "key_position")
+    def _inside(self, proposal):
+        if 0 <= proposal.value < self.positions:
+            return proposal.value
+        raise traitlets.TraitError(f"A position here is 0 to {self.positions - 1}, got {proposal.value}.")
+
+    @traitlets.validate("pair")
+    def _a_pair(self, proposal):
+        if 0 <= proposal.value < max(self.pairs, 1):
+            return proposal.value
+        raise traitlets.TraitError(f"There are {self.pairs} pairs that turn, counted from 0; got {proposal.value}.")
+
+    @traitlets.validate("base")
+    def _above_one(self, proposal):
+        if proposal.value > 1:
+            return proposal.value
+        raise traitlets.TraitError(f"The base is a number above 1, got {proposal.value:g}: 10,000 is usual.")
+
+    @traitlets.validate("rotary_fraction")
+    def _a_share(self, proposal):
+        if 0 <= proposal.value <= 1:
+            return proposal.value
+        raise traitlets.TraitError(f"The rotary fraction is a share from 0 to 1, got {proposal.value:g}.")
+
+    @traitlets.observe("rotary_fraction")
+    def _fewer_pairs(self, _change):
+        self.pair = min(self.pair, max(self.pairs - 1, 0))
+
+    @traitlets.observe("query_position")
+    def _pull_the_key(self, _change):
+        self.key_position = min(self.key_position, self.query_position)
+
+    @traitlets.observe("key_position")
+    def _push_the_query(self, _change):
+        self.query_position = max(self.key_position, self.query_position)
+
+
+def _two_vectors(query, key, head_dim):
+    """Query and key as float64 (head_dim,), or one sentence that says what was wanted."""
+    ones = np.ones(head_dim)
+    query, key = (ones if values is None else np.asarray(values, dtype=np.float64) for values in (query, key))
+    if query.ndim != 1 or query.shape != key.shape or len(query) < 2:
+        raise ValueError(
+            "RopeLab turns one query and one key of the same length, such as trace.queries_unrotated[layer, head, "
+            f"position]; got shapes {query.shape} and {key.shape}."
+        )
+    if not np.isfinite([query, key]).all():
+        raise ValueError("RopeLab cannot draw a query or key with a number that is infinite or not a number.")
+    return query, key
