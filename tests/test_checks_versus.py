@@ -32,7 +32,11 @@ CHECKS = {
 
 
 @pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
-@pytest.mark.parametrize("answer", [..., None, "no idea", object(), [], {}, np.nan, [[1, 2], [3]], [1, 2, 3]], ids=str)
+@pytest.mark.parametrize(
+    "answer",
+    [..., None, "no idea", object(), [], {}, np.nan, [[1, 2], [3]], [1, 2, 3]],
+    ids=lambda answer: type(answer).__name__,
+)
 def test_no_check_raises_or_accepts_nonsense(check, answer):
     verdict = check(answer)
     assert verdict == 0 and verdict.message
