@@ -17,7 +17,7 @@ LESSONS = sorted(NOTEBOOKS.glob("0[0-4]_*.ipynb"))
 GPT2_124M = {"n_ctx": 1024, "n_embd": 768, "n_head": 12, "n_layer": 12, "n_positions": 1024, "vocab_size": 50257}
 # One layer, narrow: the same files, fields and names, for lessons that repeat what the others do in full size.
 SMALL = {"hidden_size": 128, "intermediate_size": 512, "max_position_embeddings": 2048, "vocab_size": 50304}
-FULL_SIZE = ("01", "04")
+FULL_SIZE = ("02", "03", "04")
 
 
 @pytest.fixture(scope="module")
