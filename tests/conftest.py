@@ -6,6 +6,7 @@ import shutil
 import tempfile
 
 import pytest
+from lab import browser  # noqa: F401  (a fixture, for every test)
 
 # Before any import reads them. pytest-xdist's workers, subprocesses and notebook kernels inherit them.
 if "PYTEST_XDIST_WORKER" not in os.environ:
@@ -20,3 +21,14 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 def no_window(monkeypatch):
     """Figures are drawn off screen. Set a test at a time: the notebooks' kernels need their own backend."""
     monkeypatch.setenv("MPLBACKEND", "Agg")
+
+
+@pytest.fixture
+def one_thread():
+    """The shipped weights were made with one thread: the same sums in the same order."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -22,7 +22,9 @@ OWN = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER
 
 @pytest.fixture(scope="module")
 def browser():
-    """Headless Chromium."""
+    """Headless Chromium, for the tests of a module."""
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium, which is not installed")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield chromium

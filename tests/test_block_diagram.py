@@ -1,7 +1,6 @@
 """The diagram of one layer: the same description in both drawings, moved by keys and buttons in a real browser."""
 
 import json
-import shutil
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -110,18 +109,6 @@ PAGE = """
 </script>
 """
 DARK = "background:#111;--jp-ui-font-color1:#eee;--jp-layout-color0:#111"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium on this machine")
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(params=["", DARK], ids=["light", "dark"])

@@ -13,11 +13,10 @@ import matplotlib.image
 import nbformat
 import numpy as np
 import pytest
-from lab import CHROMIUM, SECONDS, browser, jupyterlab, wait_for_kernel  # noqa: F401  (browser is a fixture)
+from lab import SECONDS, jupyterlab, wait_for_kernel
 
 from pythia_course.widgets import AttentionExplorer
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, which is not installed")
 LEVELS = matplotlib.colormaps["viridis"](np.arange(256), bytes=True)[:, :3].astype(int)
 RGB = np.array([1 << 16, 1 << 8, 1])  # a color as one number
 ONE_FRAME = 17  # milliseconds
@@ -70,7 +69,7 @@ WATCH = """
 
 
 @pytest.fixture
-def show(browser):  # noqa: F811
+def show(browser):
     """Opens an explorer on an empty page; when the test ends, nothing may have failed or been asked for there."""
     page = browser.new_page(viewport={"width": 1100, "height": 800})
     page.set_default_timeout(1000 * SECONDS)
@@ -353,7 +352,7 @@ explorer
 """
 
 @pytest.fixture(scope="module")
-def lab(browser, tmp_path_factory):  # noqa: F811
+def lab(browser, tmp_path_factory):
     """(page, attention, addresses asked for): a notebook that was run in JupyterLab and shows 12 × 12 heads."""
     folder, attention = tmp_path_factory.mktemp("lab"), causal(12, 12, 50)
     np.save(folder / "attention.npy", attention)

@@ -7,15 +7,14 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from lab import CHROMIUM, SECONDS, browser, jupyterlab, wait_for_kernel  # noqa: F401  (browser is a fixture)
+from lab import SECONDS, jupyterlab, wait_for_kernel
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, which is not installed")
 LESSONS = Path(__file__).resolve().parents[1] / "notebooks"
 FIRST_PICTURE = 10  # seconds from Run All, on two cores with nothing else to do
 
 
 @pytest.fixture(scope="module")
-def lesson(browser, tmp_path_factory):  # noqa: F811
+def lesson(browser, tmp_path_factory):
     """(page, seconds to the first picture, addresses asked for): lesson 00 without outputs, opened and run."""
     folder = tmp_path_factory.mktemp("lessons")
     notebook = json.loads((LESSONS / "00_start_here.ipynb").read_text(encoding="utf-8"))

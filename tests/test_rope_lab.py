@@ -1,7 +1,6 @@
 """The RoPE lab: what it refuses, and what a real browser draws when its controls are moved by keys."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -116,18 +115,6 @@ PAGE = """
 </script>
 """
 STATE = ("query_position", "key_position", "pair", "base", "rotary_fraction", "positions", "_query", "_key")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium on this machine")
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -12,15 +12,8 @@ from pythia_course.tiny import corpus, sources, train, words
 from pythia_course.tiny.evaluate import evaluate, probe_attention
 from pythia_course.tiny.models import new_model
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 WEIGHTS = train.WEIGHTS
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

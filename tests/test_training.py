@@ -13,13 +13,7 @@ from safetensors.torch import load_file
 from pythia_course.tiny import train
 from pythia_course.tiny.__main__ import main
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_learning_rate_warms_up_and_falls_to_a_tenth():
