@@ -17,21 +17,32 @@ def main(arguments=None):
     one.add_argument("--runs", default="runs", help="where the file to resume from is kept (default: runs)")
     one.add_argument("--threads", type=int, default=1, help="processor threads; the shipped weights were made with 1")
     one.add_argument("--device", default=None, help="cpu or cuda (default: cuda where there is one)")
+    more = commands.add_parser("seed", help="train another draw of a model to step 2,400; only its log is kept")
+    more.add_argument("name", help="as above")
+    more.add_argument("seed", type=int, help="1 or 2, as shipped, or another")
+    more.add_argument("--runs", default="runs", help="as above")
     commands.add_parser("tokenizer", help="train the tokenizer anew")
     options = vars(parser.parse_args(arguments))
-    if options.pop("command") == "tokenizer":
+    command = options.pop("command")
+    if command == "tokenizer":
         from .tokenizer import save_tokenizer
 
         return save_tokenizer()
-    from .train import train
-
     chosen = {key: value for key, value in options.items() if value is not None}
     try:
-        train(chosen.pop("name"), **chosen)
+        _work(command, chosen.pop("name"), **chosen)
     except ValueError as error:
         parser.error(str(error))
     except KeyboardInterrupt:
         parser.exit(130, "\nStopped. The same command goes on where it was.\n")
+
+
+def _work(command, name, **options):
+    if command == "seed":
+        from .seeds import make as work
+    else:
+        from .train import train as work
+    work(name, **options)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from .evaluate import evaluate
 from .models import new_model
 
 WEIGHTS = Path(__file__).parent / "weights"
+LOGS = Path(__file__).parent / "logs"  # of seeds whose weights do not ship
 PEAK_RATE, LOWEST_RATE = 3e-3, 3e-4
 WARMUP = STEPS // 100
 # Pythia's schedule: powers of 2, then evenly to the end; the first of these falls between the births of the two heads.
@@ -147,7 +148,13 @@ def read_log(path):
         return list(csv.DictReader(file))
 
 
-def training_log(name, weights=WEIGHTS):
-    """The log that was written while a tiny model was trained: a dict of column name -> numpy array, a number a row."""
-    rows = read_log(Path(weights) / name / "log.csv")
+def training_log(name, seed=SEED, weights=WEIGHTS):
+    """The log written while a tiny model was trained: column name -> numpy array, a number a row.
+
+    seed: 0 for the shipped weights, to the end of training; 1 or 2 for other draws of the same model, to step 2,400.
+    """
+    path = Path(weights) / name / "log.csv" if seed == SEED else LOGS / f"{name}-seed{seed}.csv"
+    if not path.exists():
+        raise ValueError(f"No training log of {name!r} with seed {seed!r}: each tiny model has seeds 0, 1 and 2.")
+    rows = read_log(path)
     return {key: np.array([float(row[key]) for row in rows]) for key in rows[0]}
