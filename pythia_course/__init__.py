@@ -26,8 +26,8 @@ def load(
     name: str | os.PathLike | None = None,
     step: int | None = None,
     *,
-    dtype: str = "float32",
-    device: str = "cpu",
+    dtype: str = "auto",
+    device: str | dict = "cpu",
     local_only: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> "LanguageModel":
@@ -37,13 +37,17 @@ def load(
         these architectures, or a folder.  Without one: what PYTHIA_COURSE_MODEL in the environment says, else
         "tiny-pythia".
     step: how far into its training; without one, the end.  `steps(name)` lists what there is.
-    dtype: "float32", or "bfloat16" for half the memory and less exact numbers.
+    dtype: "float32", "bfloat16" for half the memory and less exact numbers, or "auto": float32 where memory has
+        room for it and more, else bfloat16; the card of the model says which.
+    device: "cpu"; "cuda", "cuda:1" or "mps"; "auto" for all graphics cards together, and the processor for what
+        does not fit on them; or a dict, module name -> device.  Several devices take the package accelerate.
     local_only: never ask the network, even for a model that is not here yet.
-    progress: called as progress(bytes_done, bytes_total) during a download, instead of a bar; it may be
-        called from another thread.
+    progress: called as progress(bytes_done, bytes_total) during a download, instead of a bar.  If it has a method
+        `waiting`, that is called each second with the seconds that a busy hub asks to wait.
 
-    Raises ModelNotFound, StepNotFound or ModelRefused (all ValueError), HubUnreachable or ModelDamaged (both
-    OSError): one sentence that names the nearest right thing.  All five are in `pythia_course.places`.
+    Raises ModelNotFound, StepNotFound or ModelRefused (all ValueError), HubUnreachable, ModelDamaged or DiskFull
+    (OSError), or ModelTooLarge (MemoryError): one sentence that names the nearest right thing.  All are in
+    `pythia_course.places`.  What a download brought before it failed stays: the next try fetches the rest.
     """
     from pythia_course.tracing import LanguageModel
 

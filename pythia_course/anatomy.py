@@ -36,6 +36,7 @@ class Anatomy:
 
     layers: str
     attention: str
+    output: str  # attention's output matrix: what goes into it is all heads' z side by side
     mlp: str
     projections: tuple[Projection, ...]
     rotary: str | None = None
@@ -47,6 +48,7 @@ FAMILIES = {
     "gpt_neox": Anatomy(
         layers="gpt_neox.layers",
         attention="attention",
+        output="attention.dense",
         mlp="mlp",
         projections=(Projection("attention.query_key_value", _QKV, by_head=True),),
         rotary="gpt_neox.rotary_emb",
@@ -54,12 +56,14 @@ FAMILIES = {
     "gpt2": Anatomy(
         layers="transformer.h",
         attention="attn",
+        output="attn.c_proj",
         mlp="mlp",
         projections=(Projection("attn.c_attn", _QKV),),
     ),
     "gpt_neo": Anatomy(
         layers="transformer.h",
         attention="attn",
+        output="attn.attention.out_proj",
         mlp="mlp",
         projections=(
             Projection("attn.attention.q_proj", ("queries",)),

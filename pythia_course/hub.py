@@ -1,33 +1,23 @@
-"""Models on the Hugging Face hub: what a download would fetch, the download, and its failures in plain words.
+"""Models on the Hugging Face hub: what opening one takes, and bringing it here.
 
 Checkpoints do not change once published, so one that is complete in the cache is opened from there and
 the hub is not asked.
 """
 
-import errno
-import json
-import re
+import sys
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pythia_course import folders, suite
-from pythia_course.places import (
-    HubUnreachable,
-    ModelDamaged,
-    ModelNotFound,
-    Place,
-    StepNotFound,
-    find,
-    no_step,
-    similar,
-)
+from pythia_course import budget, downloads, folders, suite
+from pythia_course.downloads import Remote
+from pythia_course.failures import plain_errors
+from pythia_course.patience import SECONDS_TO_ANSWER, patiently, within
+from pythia_course.places import HubUnreachable, ModelDamaged, ModelNotFound, ModelRefused, Place, find
+from pythia_course.reports import Progress, Report, reporting
 
-SECONDS_TO_ANSWER = 10
-BYTES_PER_PARAMETER = {"float32": 4, "bfloat16": 2, "float16": 2}
-
-Progress = Callable[[int, int], None]
+__all__ = ["Plan", "Progress", "cached_folder", "download_plan", "fetch", "mending", "plain_errors"]
 
 
 @dataclass(frozen=True)
@@ -43,33 +33,33 @@ class Plan:
     bytes_to_download: int
     bytes_cached: int
     memory_needed: int
+    dtype: str = "float32"
+    disk_free: int = sys.maxsize
+    note: str = ""  # what else one should know before, in a sentence
 
 
-def download_plan(name: str | None = None, step: int | None = None, *, dtype: str = "float32") -> Plan:
+def download_plan(name: str | None = None, step: int | None = None, *, dtype: str = budget.AUTO) -> Plan:
     """What `pythia_course.load` would fetch and need, from the hub's metadata; no weights are fetched.
 
-    Raises what `load` would raise for a name, a step or a model that cannot be opened.
+    Raises what `load` would raise for a name, a step or a model that cannot be opened, but none for one that is too
+    large: the plan is there to say so.
     """
     place = find(name, step)
-    folder = place.folder or cached_folder(place)
+    folder, disk = place.folder or cached_folder(place), sys.maxsize
     if folder:
         there = {path.name: path for root in (place.tokenizer, folder) if root for path in root.iterdir()}
         files = {file: there[file].stat().st_size for file in folders.needed_files(there, str(place))}
         missing = 0
     else:
-        files, missing = _files_on_hub(place)
-        folder = _fetch_config(place)
-    spec = suite.spec_from_config(folders.read_config(folder, str(place)), place.name)
-    memory = suite.total(spec) * BYTES_PER_PARAMETER[dtype]
-    return Plan(place.hub_id, place.revision, files, missing, sum(files.values()) - missing, memory)
-
-
-def _files_on_hub(place: Place) -> tuple[dict[str, int], int]:
-    """The files that opening a model takes, with their sizes, and how many bytes of them are not here yet."""
-    with plain_errors(place):
-        listing = _listing(place)
-    files = {file: listing[file].size for file in folders.needed_files(listing, str(place))}
-    return files, sum(size for file, size in files.items() if not _have_blob(place, listing[file]))
+        with plain_errors(place):
+            remotes = _remotes(place, Report())
+            files = {file: remote.size for file, remote in remotes.items()}
+            missing = sum(remote.size - remote.here() for remote in remotes.values())
+            folder, disk = _fetch_config(place, remotes, Report()), budget.free_disk(_cache())
+    spec = folders.read_spec(folders.read_config(folder, str(place)), place)
+    dtype = budget.choose_dtype(spec, dtype, budget.memory_for_weights())
+    memory, note = budget.weights(spec, dtype), folders.pickle_note(files, place.name)
+    return Plan(place.hub_id, place.revision, files, missing, sum(files.values()) - missing, memory, dtype, disk, note)
 
 
 def cached_folder(place: Place) -> Path | None:
@@ -80,133 +70,152 @@ def cached_folder(place: Place) -> Path | None:
         path = try_to_load_from_cache(place.hub_id, file, revision=place.revision)
         return path if isinstance(path, str) else None
 
-    config, index = cached("config.json"), cached(folders.INDEX)
+    def complete(index: str | None) -> bool:
+        with suppress(ModelDamaged):  # said when the model is opened
+            return index is not None and all(map(cached, folders.shards(Path(index), place.name)))
+        return False
+
+    config = cached("config.json")
     tokenizer = cached("tokenizer.json") or (cached("vocab.json") and cached("merges.txt"))
-    weights = cached(folders.WEIGHTS) or (index and all(map(cached, _shards(index))))
+    weights = any(cached(kind.file) or complete(cached(kind.index)) for kind in folders.KINDS)
     return Path(config).parent if config and tokenizer and weights else None
 
 
-def _shards(index: str) -> set[str]:
-    return set(json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"].values())
+def fetch(
+    place: Place,
+    *,
+    local_only: bool = False,
+    progress: Progress | None = None,
+    check: Callable[[suite.Spec], object] = lambda spec: None,
+) -> Path:
+    """The folder of a hub model, fetching what the cache lacks: config, tokenizer and weights only.
 
-
-def fetch(place: Place, *, local_only: bool = False, progress: Progress | None = None) -> Path:
-    """The folder of a hub model, fetching what the cache lacks: config, tokenizer and safetensors only.
-
-    The config comes first and is checked, so a model that cannot be opened costs a kilobyte.
+    The config comes first, so a model that cannot be opened costs a kilobyte; `check` is called with what it says
+    of the model, and may raise before the weights are fetched.  Interrupted, it keeps what has come.
     """
     if folder := cached_folder(place):
         return folder
     if local_only:
         raise ModelNotFound(f"{place} is not on this machine yet: leave out local_only=True to fetch it.")
-    files, missing = _files_on_hub(place)
-    options = {"tqdm_class": _counting_bar(progress, missing)} if progress else {}
-    folder = _fetch_config(place, **options)
-    folders.read_config(folder, str(place))
+    try:
+        with reporting(progress, str(place)) as report:
+            return _fetch_all(place, report, check)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"Stopped; what has come of {place} is kept, and the next try fetches only the rest."
+        ) from None
+
+
+def _fetch_all(place: Place, report: Report, check) -> Path:
     with plain_errors(place):
-        for file in list(files)[1:]:
-            _fetch(place, file, folder.name, **options)
+        remotes = _remotes(place, report)
+        missing = sum(remote.size - remote.here() for remote in remotes.values())
+        report.expect(missing)
+        folder = _fetch_config(place, remotes, report)
+    with mending(place, folder):
+        spec = folders.read_spec(folders.read_config(folder, str(place)), place)
+    check(spec)
+    budget.check_disk(missing, _cache(), str(place))
+    with plain_errors(place):
+        for remote in remotes.values():
+            downloads.fetch(remote, report)
     return folder
 
 
-def _fetch_config(place: Place, **options) -> Path:
-    """Fetch config.json by branch, so that the cache remembers the branch's commit; gives its folder."""
-    with plain_errors(place):
-        return _fetch(place, "config.json", place.revision, **options).parent
+def _fetch_config(place: Place, remotes: dict[str, Remote], report: Report) -> Path:
+    """Fetch config.json and have the cache remember the branch's commit; gives the commit's folder."""
+    folder = downloads.fetch(remotes["config.json"], report).parent
+    ref = _ref(place)
+    ref.parent.mkdir(parents=True, exist_ok=True)
+    if not ref.exists() or ref.read_text() != folder.name:
+        ref.write_text(folder.name)
+    return folder
 
 
-def _listing(place: Place) -> dict:
-    """Everything in a model's repository: file name -> its metadata, with size and hash."""
+def _remotes(place: Place, report: Report) -> dict[str, Remote]:
+    """The files that opening a model takes, by name, config first and weights last."""
     from huggingface_hub import HfApi
 
-    info = HfApi().model_info(place.hub_id, revision=place.revision, files_metadata=True, timeout=SECONDS_TO_ANSWER)
-    return {file.rfilename: file for file in info.siblings or ()}
+    def ask():
+        patience = 2 * SECONDS_TO_ANSWER  # the thread's own end; `within` is the one that is waited for
+        return HfApi().model_info(place.hub_id, revision=place.revision, files_metadata=True, timeout=patience)
+
+    info = patiently(lambda: within(SECONDS_TO_ANSWER, ask), report.waiting)
+    listing = {file.rfilename: file for file in info.siblings or ()}
+    return {file: _remote(place, info.sha, listing[file]) for file in folders.needed_files(listing, str(place))}
 
 
-def _fetch(place: Place, file: str, revision: str, **options) -> Path:
-    from huggingface_hub import hf_hub_download
+def _remote(place: Place, commit: str, file) -> Remote:
+    from huggingface_hub import hf_hub_url
 
-    return Path(hf_hub_download(place.hub_id, file, revision=revision, **options))
+    digest = file.lfs.sha256 if file.lfs else file.blob_id
+    if not digest or file.size is None:
+        raise HubUnreachable(f"The hub asked for {place} lists no sizes and hashes: set HF_ENDPOINT to one that does.")
+    return Remote(
+        title=f"{file.rfilename} of {place}",
+        url=hf_hub_url(place.hub_id, file.rfilename, revision=commit),
+        size=file.size,
+        digest=digest,
+        blob=_repository(place) / "blobs" / digest,
+        pointer=_repository(place) / "snapshots" / commit / file.rfilename,
+        lock=_cache() / ".locks" / _repository(place).name / f"{digest}.lock",
+    )
 
 
-def _have_blob(place: Place, file) -> bool:
-    """Whether the cache holds this content, under whatever branch it came."""
+def _cache() -> Path:
     from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE)
+
+
+def _repository(place: Place) -> Path:
     from huggingface_hub.file_download import repo_folder_name
 
-    folder = repo_folder_name(repo_id=place.hub_id, repo_type="model")
-    content = file.lfs.sha256 if file.lfs else file.blob_id
-    return Path(constants.HF_HUB_CACHE, folder, "blobs", content).exists()
+    return _cache() / repo_folder_name(repo_id=place.hub_id, repo_type="model")
 
 
-def _counting_bar(progress: Progress, total: int):
-    """A progress bar class that draws nothing and reports the bytes of all its bars together."""
-    from huggingface_hub.utils import tqdm
-
-    done = 0
-
-    class CountingBar(tqdm):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **{**kwargs, "disable": True})
-
-        def update(self, n=1):
-            nonlocal done
-            done += n or 0
-            progress(min(done, total), total)
-
-    return CountingBar
+def _ref(place: Place) -> Path:
+    """The file in which the cache remembers which commit a branch was at."""
+    return _repository(place) / "refs" / place.revision
 
 
 @contextmanager
-def plain_errors(place: Place):
-    """Say a failure of the hub, the network or the disk in one sentence, without the library's traceback."""
-    from huggingface_hub import errors
+def mending(place: Place, folder: Path):
+    """Where a model in the cache cannot be read, remove what is damaged, so that the next try fetches it anew.
 
+    Also where it is refused: the next try asks the hub whether it has something better by now.
+    """
     try:
         yield
-    except (ModelDamaged, HubUnreachable):
+    except ModelRefused:
+        if place.hub_id:
+            _forget(place)
         raise
-    except (errors.HTTPError, errors.EntryNotFoundError, errors.HFValidationError, OSError) as error:
-        raise _plain(error, place) from None
+    except ModelDamaged as error:
+        if place.hub_id is None:
+            raise
+        raise ModelDamaged(_mended(place, folder, str(error))) from error.__cause__
 
 
-def _plain(error: Exception, place: Place) -> Exception:
-    from huggingface_hub import errors
-
-    if isinstance(error, errors.GatedRepoError):
-        return ModelNotFound(f"{place.hub_id} is gated: accept its terms on the hub and log in first.")
-    if isinstance(error, (errors.RepositoryNotFoundError, errors.HFValidationError)):
-        return ModelNotFound(f"The hub has no model {place.hub_id}, or it is private{similar(place.hub_id)}")
-    if isinstance(error, errors.RevisionNotFoundError):
-        return StepNotFound(_steps_there(place))
-    if isinstance(error, errors.HfHubHTTPError):
-        status = error.response.status_code
-        return HubUnreachable(f"The hub answered {status} when asked for {place}: try again in a minute.")
-    if isinstance(error, (errors.HTTPError, errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError)):
-        return HubUnreachable(
-            f"{place} is not on this machine yet, and the hub cannot be reached ({_reason(error)}): connect "
-            "to the network and try again, or open tiny-pythia, which needs none."
-        )
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return HubUnreachable(f"The disk is too full for {place}: free some space and try again.")
-    return HubUnreachable(f"Fetching {place} was interrupted ({_reason(error)}): try again.")
+def _mended(place: Place, folder: Path, said: str) -> str:
+    """Take the damaged files of a model out of the cache; gives the sentence to say."""
+    _forget(place)
+    found = downloads.damaged(folder)
+    names = ", ".join(path.name for path in found)
+    try:
+        for path in found:
+            path.resolve().unlink()
+            path.unlink()
+    except OSError:
+        return f"{names} of {place} is damaged and cannot be removed: ask whoever keeps {_cache()}."
+    if found:
+        return f"{names} of {place} was damaged on this disk, so it was removed: run this again to fetch it anew."
+    if all(path.is_symlink() for path in folder.iterdir()):  # each is what the hub has
+        return said.replace(folders.FETCH_AGAIN, "the hub has it so, and another step or model may be better")
+    return said
 
 
-def _reason(error: Exception) -> str:
-    from huggingface_hub.errors import OfflineModeIsEnabled
-
-    if isinstance(error, OfflineModeIsEnabled):
-        return "HF_HUB_OFFLINE is set"
-    lines = str(error.__cause__ or error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
-
-
-def _steps_there(place: Place) -> str:
-    """What checkpoints the hub does have of a model, when the one asked for is missing."""
-    from huggingface_hub import HfApi
-
-    branches = (branch.name for branch in HfApi().list_repo_refs(place.hub_id).branches)
-    available = tuple(sorted(int(name[4:]) for name in branches if re.fullmatch(r"step\d+", name)))
-    if not available:
-        return f"{place.hub_id} has no training checkpoints on the hub: leave step out."
-    return no_step(place.name, place.step, available)
+def _forget(place: Place) -> None:
+    """Have the next try ask the hub which commit is the newest; what was fetched stays."""
+    with suppress(OSError):  # in a cache that may only be read, it stays as it is
+        _ref(place).unlink(missing_ok=True)

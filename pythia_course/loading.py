@@ -1,18 +1,21 @@
 """A name -> a model and its tokenizer, wherever they live; the only module that picks device and dtype.
 
-Every model comes out the same way: float32 unless asked otherwise, eager attention (the only kind that
-hands over its weights), evaluation mode, no gradients.
+Every model comes out the same way: float32 unless asked otherwise or short of memory, eager attention (the
+only kind that hands over its weights), evaluation mode, no gradients.
 """
 
 import html
 import os
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
+from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any, Self
 
-from pythia_course import folders, hub, suite
-from pythia_course.places import ModelDamaged, find
+from pythia_course import budget, folders, hub, suite
+from pythia_course.devices import Placement, placement
+from pythia_course.places import ModelDamaged, Place, find
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -24,6 +27,7 @@ class Loaded:
     model: Any  # a transformers causal language model
     tokenizer: Any
     spec: suite.Spec
+    note: str = ""  # why the numbers are not float32, if they are not because there is too little memory
 
     @classmethod
     def open(
@@ -31,29 +35,50 @@ class Loaded:
         name: str | os.PathLike | None = None,
         step: int | None = None,
         *,
-        dtype: str = "float32",
-        device: str = "cpu",
+        dtype: str = budget.AUTO,
+        device: str | dict = "cpu",
         local_only: bool = False,
         progress: hub.Progress | None = None,
     ) -> Self:
         """Open a model by name; see `pythia_course.load` for what a name may be and what is raised."""
-        if dtype not in hub.BYTES_PER_PARAMETER:
-            raise ValueError(f"dtype is one of {', '.join(hub.BYTES_PER_PARAMETER)}, but {dtype!r} came.")
-        place = find(name, step)
-        folder = place.folder or hub.fetch(place, local_only=local_only, progress=progress)
-        beside = [path.name for root in {folder, place.tokenizer or folder} for path in root.iterdir()]
-        folders.needed_files(beside, str(place))
-        config = folders.read_config(folder, str(place))
-        spec = suite.spec_from_config(config, place.name)
-        with quiet():
+        if dtype not in (budget.AUTO, *budget.BYTES_PER_PARAMETER):
+            known = ", ".join(budget.BYTES_PER_PARAMETER)
+            raise ValueError(f"dtype is auto or one of {known}, but {dtype!r} came.")
+        place, where = find(name, step), placement(device)
+
+        def check(spec: suite.Spec) -> str:
+            """The dtype to open it in, once it is known to fit."""
+            room = where.room()
+            chosen = budget.choose_dtype(spec, dtype, room)
+            budget.check_memory(spec, chosen, room, str(place))
+            return chosen
+
+        folder = place.folder or hub.fetch(place, local_only=local_only, progress=progress, check=check)
+        with hub.mending(place, folder), quiet():
+            beside = [path.name for root in {folder, place.tokenizer or folder} for path in root.iterdir()]
+            folders.needed_files(beside, str(place))
+            folders.check_indexes(folder, str(place))
+            config = folders.read_config(folder, str(place))
+            spec = folders.read_spec(config, place)
+            chosen = check(spec)
             tokenizer = folders.read_tokenizer(place.tokenizer or folder, str(place))
-            model = _read_model(folder, config, dtype, str(place))
-        return cls(place.name, place.step, model.to(device), tokenizer, spec)
+            model = _read_model(folder, config, chosen, where, place)
+        note = _NO_ROOM if dtype == budget.AUTO and chosen != "float32" else ""
+        return cls(place.name, place.step, model, tokenizer, spec, note)
+
+    @property
+    def input_device(self):
+        """The device that takes the token ids: a torch.device."""
+        import torch
+
+        first = self.model.device
+        # What accelerate fetches when it is needed is nowhere meanwhile, and its hooks move what comes from the CPU.
+        return torch.device("cpu") if first.type == "meta" else first
 
     def __repr__(self) -> str:
         spec = self.spec
         size = f"{spec.layers} layers × {spec.heads} heads, width {spec.width}"
-        return f"<{self._title()}: {size}, {suite.total(spec):,} parameters>"
+        return f"<{self._title()}: {size}, {suite.total(spec):,} parameters{self.note and ', ' + _numbers(self)}>"
 
     def _title(self) -> str:
         return self.name if self.step is None else f"{self.name} at step {self.step:,}"
@@ -72,6 +97,7 @@ class Loaded:
         )
 
 
+_NO_ROOM = ", since float32 would leave too little memory"
 _CELL = "text-align:left;padding:2px 16px 2px 0;border:none;border-top:1px solid rgba(128,128,128,.35)"
 
 _FAMILIES = {"gpt_neox": "GPT-NeoX", "gpt2": "GPT-2", "gpt_neo": "GPT-Neo"}
@@ -93,11 +119,18 @@ def _card(loaded: Loaded) -> list[tuple[str, str]]:
         ("output matrix", "the embedding again (tied)" if spec.tied else "its own (untied)"),
         ("parameters", f"{suite.total(spec):,}"),
         ("… without embeddings", f"{suite.without_embeddings(spec):,}"),
-        ("numbers", f"{str(loaded.model.dtype).removeprefix('torch.')} on {loaded.model.device}"),
+        ("numbers", _numbers(loaded)),
     ]
     if spec.attention_window:
         rows.insert(6, ("attention", f"every second layer sees the last {spec.attention_window} tokens"))
     return rows
+
+
+def _numbers(loaded: Loaded) -> str:
+    """ "float32 on cpu": the dtype, and where the model is."""
+    spread = getattr(loaded.model, "hf_device_map", {"": loaded.model.device})
+    devices = sorted({f"cuda:{device}" if isinstance(device, int) else str(device) for device in spread.values()})
+    return f"{str(loaded.model.dtype).removeprefix('torch.')} on {', '.join(devices)}{loaded.note}"
 
 
 def _positions(spec: suite.Spec) -> str:
@@ -106,20 +139,25 @@ def _positions(spec: suite.Spec) -> str:
     return "a learned table"
 
 
-def _read_model(folder: Path, config, dtype: str, name: str):
+def _read_model(folder: Path, config, dtype: str, where: Placement, place: Place):
     """The model in `folder`, all of whose weights must come from its files."""
     import torch
 
     limit_threads()
-    with folders.damage(f"weights of {name}"):
+    name, files = str(place), [path.name for path in folder.iterdir()]
+    if note := folders.pickle_note(files, place.name):
+        warnings.warn(note, stacklevel=4)
+    with folders.damage(f"weights of {name}"), folders.only_numbers(name):
         model, report = _model_class(config).from_pretrained(
             folder,
             config=config,
             dtype=getattr(torch, dtype),
             attn_implementation="eager",
-            use_safetensors=True,
+            use_safetensors=not folders.only_pickle(files),
+            weights_only=True,
             local_files_only=True,
             output_loading_info=True,
+            device_map=where.device_map,
         )
     # The library fills what is missing with random numbers and only warns.
     if report["missing_keys"]:
@@ -127,6 +165,8 @@ def _read_model(folder: Path, config, dtype: str, name: str):
             f"The weights of {name} are incomplete: {len(report['missing_keys'])} tensors are missing, "
             f"{min(report['missing_keys'])} among them."
         )
+    if where.device:
+        model.to(where.device)
     return model.eval().requires_grad_(False)
 
 
@@ -152,13 +192,16 @@ def limit_threads() -> None:
 
 @contextmanager
 def quiet():
-    """Keep transformers' notices and progress bars still, and leave its settings as they were.
+    """Keep the notices and progress bars of transformers and accelerate still, and leave their settings as they were.
 
     What they would say of old buffers in old files is of no use to a learner; what matters is checked.
     """
     from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars
     from transformers.utils import logging
 
+    accelerate = getLogger("accelerate")
+    level = accelerate.level
+    accelerate.setLevel(ERROR)
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     hub_bars = not are_progress_bars_disabled()
     logging.set_verbosity_error()
@@ -166,6 +209,7 @@ def quiet():
     try:
         yield
     finally:
+        accelerate.setLevel(level)
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()  # the hub's bars too

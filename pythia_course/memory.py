@@ -19,6 +19,13 @@ def available_memory(root="/") -> int:
     return max(0, min([_left_on_machine(root), _left_of_mem_limit(root), *_left_in_cgroups(root)]))
 
 
+def in_words(count: int) -> str:
+    """Bytes as one says them: "4.2 MB", "375 MB", "1.3 GB", in the units of disks and downloads (10**6, 10**9)."""
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.0f} MB" if count >= 1e7 else f"{count / 1e6:.1f} MB"
+
+
 def _left_on_machine(root: Path) -> int:
     """MemAvailable on Linux; elsewhere the installed memory, where the system tells it."""
     available = _fields(root / "proc/meminfo").get("MemAvailable:")

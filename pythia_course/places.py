@@ -38,6 +38,14 @@ class HubUnreachable(OSError):
     """The model is not on this machine, and the hub did not hand it over."""
 
 
+class DiskFull(OSError):
+    """The model does not fit on the disk beside what is there."""
+
+
+class ModelTooLarge(MemoryError):
+    """The model does not fit into the memory that this process may use."""
+
+
 @dataclass(frozen=True)
 class Place:
     """A model's name and where its files are: either `folder`, or `hub_id` and `revision` (a branch)."""

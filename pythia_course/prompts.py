@@ -22,6 +22,14 @@ def token_ids(tokenizer, prompt) -> torch.Tensor:
     return _whole_numbers(prompt)
 
 
+def several(prompts) -> list:
+    """A list of prompts, of one or of several: texts, or rows of ids."""
+    if hasattr(prompts, "__getitem__") and not isinstance(prompts, str | dict):
+        if any(isinstance(first, str | list | tuple) or getattr(first, "ndim", 0) for first in prompts[:1]):
+            return list(prompts)
+    return [prompts]
+
+
 def refuse_unknown_ids(ids, vocab: int) -> None:
     """ValueError for ids that have no row in the embedding (vocab rows)."""
     wrong = [i for i in ids.tolist() if not 0 <= i < vocab]

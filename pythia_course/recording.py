@@ -73,6 +73,9 @@ class Recorder:
         if self.fields & {"attention", "attn_out"}:
             attention = layer.get_submodule(self.anatomy.attention)
             yield attention.register_forward_hook, partial(self.see_attention, number)
+        if "z" in self.fields:
+            output = layer.get_submodule(self.anatomy.output)
+            yield output.register_forward_pre_hook, partial(self.see_heads, number)
         if "mlp_out" in self.fields:
             yield layer.get_submodule(self.anatomy.mlp).register_forward_hook, partial(self.see_mlp, number)
         for part in self.anatomy.projections:
@@ -93,6 +96,10 @@ class Recorder:
             self.keep("attn_out", number, added[0])
         if "attention" in self.fields:
             self.keep("attention", number, weights[0])
+
+    def see_heads(self, number, module, args):
+        by_head = args[0][0].unflatten(-1, (self.spec.heads, -1))  # (position, head, head_dim)
+        self.keep("z", number, by_head.transpose(0, 1))
 
     def see_mlp(self, number, module, args, out):
         self.keep("mlp_out", number, out[0])

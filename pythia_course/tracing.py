@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from math import prod
 from typing import TYPE_CHECKING
 
+from pythia_course.interventions import Intervention, ablation, patching
 from pythia_course.labels import token_labels
 from pythia_course.loading import Loaded
 from pythia_course.memory import available_memory
-from pythia_course.prompts import refuse_length, refuse_unknown_ids, token_ids
+from pythia_course.prompts import refuse_length, refuse_unknown_ids, several, token_ids
 from pythia_course.recording import Recorder, hooks, quiet
 
 if TYPE_CHECKING:
@@ -29,9 +30,11 @@ AXES = {
     "logits": ("position", "vocab"),
     "queries_unrotated": ("layer", "head", "position", "head_dim"),
     "keys_unrotated": ("layer", "head", "position", "head_dim"),
+    "z": ("layer", "head", "position", "head_dim"),
 }
 ALWAYS_FITS = 10_000_000  # bytes: for less, asking the system would take longer than it is worth
 UNROTATED = ("queries_unrotated", "keys_unrotated")
+ONLY_IF_ASKED = {*UNROTATED, "z"}
 
 
 def _not_kept():
@@ -59,6 +62,7 @@ class Trace:
     logits: torch.Tensor = _not_kept()  # (position, vocab)
     queries_unrotated: torch.Tensor = _not_kept()  # before rotation; equal to `queries` where nothing rotates
     keys_unrotated: torch.Tensor = _not_kept()
+    z: torch.Tensor = _not_kept()  # attention @ values: what each head hands to the output matrix; only if asked for
 
     def __post_init__(self):
         for name in AXES:
@@ -88,7 +92,7 @@ class LanguageModel(Loaded):
         """Run the model once over `text` and keep what it computed on the way.
 
         text: a string, or one sequence of token ids (list, array or tensor).
-        keep: names of the arrays to keep, all when None; with fewer, long prompts fit into little memory.
+        keep: names of the arrays to keep, all but `z` when None; with fewer, long prompts fit into little memory.
         unrotated: keep `queries_unrotated` and `keys_unrotated` too.
         Raises ValueError or TypeError for a prompt that cannot be read, MemoryError for a trace that could
         not fit, each before the model runs.
@@ -113,6 +117,53 @@ class LanguageModel(Loaded):
         top = top.topk(min(k, len(top)))
         return list(zip(token_labels(self.tokenizer, top.indices), top.values.tolist(), strict=True))
 
+    def ablate(self, *, heads=None, attention=None, mlps=None, layers=None, by="zero", over=None) -> Intervention:
+        """Silence parts of the model while a `with` block runs: `with lm.ablate(heads=[(1, 3)]): lm.trace(text)`.
+
+        heads: pairs (layer, head); their `z` is replaced, so what the layer adds keeps its output bias.
+        attention, mlps: layers whose `attn_out` or `mlp_out` is replaced, bias and all; layers: those of both.
+        by: "zero", or "mean": of what the part computes at all positions of a reference, the same at each position.
+        over: that reference, as `means` takes it, or what `means` gave, or arrays of one's own in its form.
+        Raises ValueError where there is no such part.  How blocks inside blocks add up: see `interventions`.
+        """
+        if by not in ("zero", "mean") or (by == "mean") == (over is None):
+            came = f"by={by!r} came {'without' if over is None else 'with'} over=…"
+            raise ValueError(f"Silence parts by='zero', or by='mean' with a reference, over='some text': {came}")
+        means = over if over is None or isinstance(over, Mapping) else self.means(over)
+        parts = [("z", heads), ("attn_out", attention), ("mlp_out", mlps), ("attn_out mlp_out", layers)]
+        return ablation(self.spec, self.model, parts, means)
+
+    def patch(self, clean, *, heads=None, attn_out=None, mlp_out=None, residual=None) -> Intervention:
+        """Put values of another run into this one while a `with` block runs.
+
+            clean = lm.trace("Then Mia lost the", keep=["residual", "z"])
+            with lm.patch(clean, residual=(2, 1)):
+                lm.trace("Then Tom lost the")
+
+        clean: a trace that kept what is put in, or its prompt; as many tokens long as the prompt read in the block.
+        heads: (layer, head, position), of `z`.  attn_out, mlp_out: (layer, position).
+        residual: (layer, position), where layer counts as in `Trace.residual`: 0 is the embedding.
+        One place is a tuple, several are a list; without its position a place is patched at every position.
+        Raises ValueError where there is no such place, and as the model runs for a prompt of another length.
+        """
+        parts = {"z": heads, "attn_out": attn_out, "mlp_out": mlp_out, "residual": residual}
+        parts = {field: places for field, places in parts.items() if places is not None}
+        trace = clean if isinstance(clean, Trace) else self.trace(clean, keep=[*parts])
+        return patching(self.spec, self.model, {field: getattr(trace, field) for field in ("ids", *parts)}, parts)
+
+    def means(self, over) -> dict[str, torch.Tensor]:
+        """What each part of the model computes on average, over every position of a reference.
+
+        over: a text or ids, or several of them: a list, or a batch (row, position) of ids.
+        Back: {"z": (layer, head, head_dim), "attn_out": (layer, width), "mlp_out": (layer, width)}.
+        """
+        sums, positions = dict.fromkeys(("z", "attn_out", "mlp_out"), 0), 0
+        for prompt in several(over):
+            trace = self.trace(prompt, keep=[*sums])
+            sums = {field: total + getattr(trace, field).double().sum(-2) for field, total in sums.items()}
+            positions += len(trace.ids)
+        return {field: (total / positions).float() for field, total in sums.items()}
+
     def tokens(self, text) -> list[str]:
         """The tokens of `text`, of any length, as printable strings; see `labels.token_labels`."""
         ids = token_ids(self.tokenizer, text)
@@ -129,7 +180,7 @@ class LanguageModel(Loaded):
 
     def _forward(self, ids, *, every_position: bool) -> torch.Tensor:
         """Logits (position, vocab), of the last position only where that is enough."""
-        ids = ids[None].to(self.model.device)  # (batch, position)
+        ids = ids[None].to(self.input_device)  # (batch, position)
         with quiet(self.model):
             out = self.model(ids, use_cache=False, logits_to_keep=0 if every_position else 1)
         return out.logits[0].float().cpu()
@@ -138,7 +189,7 @@ class LanguageModel(Loaded):
 def _fields_to_keep(keep, unrotated: bool) -> list[str]:
     """Names of the arrays to keep, in the order of AXES."""
     if keep is None:
-        wanted = set(AXES) - set(UNROTATED)
+        wanted = set(AXES) - ONLY_IF_ASKED
     elif isinstance(keep, str) or not isinstance(keep, Iterable):
         wanted = {keep}
     else:

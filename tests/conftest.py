@@ -10,8 +10,9 @@ from lab import browser  # noqa: F401  (a fixture, for every test)
 
 # Before any import reads them. pytest-xdist's workers, subprocesses and notebook kernels inherit them.
 if "PYTEST_XDIST_WORKER" not in os.environ:
-    os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="pythia-course-hub-")
-    atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
+    for variable in ("HF_HOME", "PYTHIA_COURSE_CACHE"):
+        os.environ[variable] = tempfile.mkdtemp(prefix="pythia-course-tests-")
+        atexit.register(shutil.rmtree, os.environ[variable], ignore_errors=True)
 # Nothing listens on this port of the machine itself; a test of downloads names a loopback server of its own.
 os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"

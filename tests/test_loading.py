@@ -289,28 +289,50 @@ def test_a_folder_without_a_tokenizer(tmp_path):
     assert "it has no tokenizer.json" in refused(tmp_path, places.ModelNotFound)
 
 
-def test_a_pickle_is_refused_and_not_opened(tmp_path):
+def test_a_pickle_of_anything_but_numbers_is_refused_and_not_run(tmp_path):
     class Trap:
         def __reduce__(self):
             return (tmp_path.joinpath("opened").mkdir, ())
 
     write_pythia(tmp_path)
     (tmp_path / "model.safetensors").unlink()
-    (tmp_path / "pytorch_model.bin").write_bytes(pickle.dumps(Trap()))
-    assert "only in a pickle (pytorch_model.bin)" in refused(tmp_path, places.ModelRefused)
+    for protocol in (2, 4):
+        (tmp_path / "pytorch_model.bin").write_bytes(pickle.dumps(Trap(), protocol))
+        with pytest.warns(UserWarning, match=r"in a pickle \(pytorch_model.bin\)"):
+            assert "holds more than numbers" in refused(tmp_path, places.ModelRefused)
     assert not (tmp_path / "opened").exists()
 
 
-def change_config(folder, **fields):
-    path = folder / "config.json"
+@pytest.mark.parametrize("content", [b"", b"hello " * 500, b"\x80\x02}."])
+def test_a_pickle_that_is_none_is_damaged_and_nobody_advises_to_trust_it(content, tmp_path):
+    write_pythia(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    (tmp_path / "pytorch_model.bin").write_bytes(content)
+    with pytest.warns(UserWarning, match="in a pickle"):
+        sentence = refused(tmp_path, places.ModelDamaged)
+    assert "weights" in sentence and "weights_only" not in sentence
+
+
+def test_numbers_in_a_pickle_are_read_after_saying_so(tmp_path):
+    tensors = write_pythia(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(tensors, tmp_path / "pytorch_model.bin")
+    with pytest.warns(UserWarning, match="only numbers are read"):
+        lm = load(tmp_path)
+    torch.testing.assert_close(lm.model(IDS).logits, pythia_by_hand(tensors)(IDS).logits)
+
+
+def change_config(folder, file="config.json", **fields):
+    path = folder / file
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
-def test_another_architecture_is_refused_naming_those_understood(tmp_path):
+@pytest.mark.parametrize("kind", ["llama", None, [], 3])
+def test_another_architecture_is_refused_naming_those_understood(kind, tmp_path):
     write_pythia(tmp_path)
-    change_config(tmp_path, model_type="llama")
+    change_config(tmp_path, model_type=kind)
     sentence = refused(tmp_path, places.ModelRefused)
-    assert "'llama'" in sentence and "gpt_neox, gpt2, gpt_neo" in sentence
+    assert repr(kind) in sentence and "gpt_neox, gpt2, gpt_neo" in sentence
 
 
 def test_a_model_with_code_of_its_own_is_refused(tmp_path):
@@ -319,7 +341,12 @@ def test_a_model_with_code_of_its_own_is_refused(tmp_path):
     assert "never runs a model's code" in refused(tmp_path, places.ModelRefused)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"model_type": "gpt_neox", "hidden_size": "wide"}', "\xff"])
+NEOX = '{"model_type": "gpt_neox", '
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", NEOX + '"hidden_size": "wide"}', NEOX + '"rotary_pct": []}', "\xff"]
+)
 def test_a_config_that_makes_no_sense(content, tmp_path):
     write_pythia(tmp_path)
     (tmp_path / "config.json").write_text(content, encoding="latin-1")
@@ -330,6 +357,20 @@ def test_a_tokenizer_that_makes_no_sense(tmp_path):
     write_pythia(tmp_path)
     (tmp_path / "tokenizer.json").write_text('{"model": 3}')
     assert "tokenizer" in refused(tmp_path, places.ModelDamaged)
+
+
+def test_a_tokenizer_that_makes_no_sense_only_in_use(tmp_path):
+    write_pythia(tmp_path)
+    change_config(tmp_path, file="tokenizer_config.json", model_max_length="long")
+    assert "tokenizer" in refused(tmp_path, places.ModelDamaged)
+
+
+@pytest.mark.parametrize("index", ["{", "{}", '{"weight_map": {"a": "../../secret.safetensors"}}'])
+def test_an_index_that_makes_no_sense_or_leads_elsewhere(index, tmp_path):
+    write_pythia(tmp_path)
+    (tmp_path / "model.safetensors").rename(tmp_path / "model-00001-of-00001.safetensors")
+    (tmp_path / "model.safetensors.index.json").write_text(index)
+    assert "model.safetensors.index.json" in refused(tmp_path, places.ModelDamaged)
 
 
 def test_truncated_weights(tmp_path):

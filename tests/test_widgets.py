@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pythia_course import plots, suite
+from pythia_course import places, plots, suite
 from pythia_course.hub import Plan
 from pythia_course.widgets import AttentionViewer, ModelPicker, picker
 from pythia_course.widgets.keyboard import KeyGuard
@@ -146,6 +146,13 @@ def test_the_default_is_open_at_once(monkeypatch):
         ModelPicker("bad", load=load)
 
 
+def test_a_model_that_is_open_is_not_opened_again():
+    lm = SimpleNamespace(name="tiny-gpt2", step=6200, trace=None)
+    made = ModelPicker(lm, load=pytest.fail)
+    assert made.lm is lm and made.model.value == "tiny-gpt2"
+    assert "tiny-gpt2 at step 6,200 is open" in made.status.value
+
+
 def test_the_list_has_the_built_in_models_and_the_two_of_the_brief():
     it = ModelPicker(load=load)
     assert it.model.options == (*suite.TINY, "EleutherAI/pythia-160m", "EleutherAI/pythia-410m", picker.ANOTHER)
@@ -203,6 +210,37 @@ def test_failures_are_said_in_place_and_the_open_model_stays():
     assert "The hub has no model bad/&lt;script&gt;. tiny-pythia is still open." in it.status.value
     assert "<script>" not in it.status.value
     assert it.lm is before and not it.button.disabled
+
+
+def test_a_wait_for_a_busy_hub_is_counted_down_in_place():
+    said = []
+
+    def waiting(name, step=None, progress=None):
+        if progress:
+            for seconds in (2, 1):
+                progress.waiting(seconds)
+                said.append(it.status.value)
+            progress(1, 2)
+            said.append(it.status.value)
+        return load(name, step)
+
+    it = ModelPicker(load=waiting, plan=plan)
+    choose(it, "tiny-gpt2")
+    it.button.click()
+    assert ["going on in 2 s" in said[0], "going on in 1 s" in said[1]] == [True, True]
+    assert "Opening tiny-gpt2" in said[2] and "tiny-gpt2 is open" in it.status.value
+
+
+def test_a_model_that_is_too_large_is_said_in_place_without_a_traceback():
+    def refusing(name, step=None, progress=None):
+        if progress:
+            raise places.ModelTooLarge("It takes too much.")
+        return load(name, step)
+
+    it = ModelPicker(load=refusing, plan=plan)
+    choose(it, "tiny-gpt2")
+    it.button.click()
+    assert "It takes too much. tiny-pythia is still open." in it.status.value and "Details" not in it.status.value
 
 
 def test_a_download_can_be_interrupted():

@@ -10,7 +10,8 @@ import traitlets
 
 import pythia_course
 from pythia_course import suite
-from pythia_course.memory import available_memory
+from pythia_course.budget import what_fits
+from pythia_course.memory import available_memory, in_words
 from pythia_course.places import DEFAULT_MODEL, MODEL_VARIABLE
 from pythia_course.widgets.keyboard import KeyGuard
 from pythia_course.widgets.status import Status
@@ -28,8 +29,9 @@ class ModelPicker(ipywidgets.VBox):
     """A list of models, what each takes to download and hold, and a button that opens the one chosen.
 
     `picker.lm` is the open model; at first it is `load(default)`, so that a cell below can use it at once.
-    default: a name as `pythia_course.load` takes it.  load, plan: used in place of `pythia_course.load` and
-    `download_plan`.  patience: seconds to wait for the hub before saying that it does not answer.
+    default: a name as `pythia_course.load` takes it, or a model that is open already, which then is not opened again.
+    load, plan: used in place of `pythia_course.load` and `download_plan`.  patience: seconds to wait for the hub
+        before saying that it does not answer.
 
     Raises what `load` raises when the default cannot be opened; later failures are shown in place.
     """
@@ -39,8 +41,9 @@ class ModelPicker(ipywidgets.VBox):
     def __init__(self, default=None, *, load=None, plan=None, patience=5.0):
         self._load, self._plan, self._patience = load or pythia_course.load, plan or _download_plan, patience
         self._callbacks, self._lock, self._question = [], threading.Lock(), None
-        name = os.fspath(default or os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL)
-        lm = self._load(name)
+        is_open = hasattr(default, "trace")
+        name = default.name if is_open else os.fspath(default or os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL)
+        lm = default if is_open else self._load(name)
         self._build(name)
         super().__init__(
             [
@@ -128,7 +131,7 @@ class ModelPicker(ipywidgets.VBox):
             name, step = self._choice()
             self.status.say(f"Opening {name} …")
             try:
-                lm = self._load(name, step=step, progress=self._downloaded)
+                lm = self._load(name, step=step, progress=_Download(self))
             except (Exception, KeyboardInterrupt) as error:
                 return self.status.fail(error, after=f"{_title(self.lm)} is still open.")
             self._opened(lm)
@@ -151,11 +154,22 @@ class ModelPicker(ipywidgets.VBox):
             _show(self.progress, False)
             self.progress.value = 0
 
-    def _downloaded(self, done, total):
-        """Move the progress bar; called during a download, perhaps from another thread."""
-        self.progress.value = 100 * done // max(total, 1)
-        self.progress.description = f"{self.progress.value}%"
-        _show(self.progress, True)
+
+class _Download:
+    """Moves a picker's progress bar, and says when a busy hub makes one wait."""
+
+    def __init__(self, picker):
+        self._picker, self._said = picker, picker.status.value
+
+    def __call__(self, done, total):
+        bar = self._picker.progress
+        bar.value = 100 * done // max(total, 1)
+        bar.description = f"{bar.value}%"
+        _show(bar, True)
+        self._picker.status.value = self._said
+
+    def waiting(self, seconds):
+        self._picker.status.say(f"The hub is busy and asks to wait: going on in {seconds} s …")
 
 
 def _text_field(description, placeholder, value=""):
@@ -164,23 +178,30 @@ def _text_field(description, placeholder, value=""):
 
 
 def describe(name, plan):
-    """What a model takes, in a sentence or two.  plan: as `download_plan` gives it."""
+    """What a model takes, in a few sentences.  plan: as `download_plan` gives it."""
     if plan.bytes_to_download:
-        cached = f" ({_size(plan.bytes_cached)} of it are here already)" if plan.bytes_cached else ""
-        first = f"{name}: {_size(plan.bytes_to_download)} to download{cached}"
+        cached = f" ({in_words(plan.bytes_cached)} of it are here already)" if plan.bytes_cached else ""
+        first = f"{name}: {in_words(plan.bytes_to_download)} to download{cached}"
     else:
         first = f"{name} is on this machine: nothing to download"
     free = available_memory()
-    here = f"; {_size(free)} are free here" if free < sys.maxsize else ""
-    warning = " That is too much: opening it may stop the kernel." if plan.memory_needed > free else ""
-    return f"{first}. It takes {_size(plan.memory_needed)} of memory{here}.{warning}"
+    here = f"; {in_words(free)} are free here" if free < sys.maxsize else ""
+    memory = f"It takes {in_words(plan.memory_needed)} of memory{_in_half(plan)}{here}."
+    return " ".join(filter(None, [f"{first}.", memory, _warning(plan, free), plan.note]))
 
 
-def _size(number):
-    """Bytes in words: "4.2 MB", "375 MB", "1.3 GB"."""
-    if number >= 1e9:
-        return f"{number / 1e9:.1f} GB"
-    return f"{number / 1e6:.0f} MB" if number >= 1e7 else f"{number / 1e6:.1f} MB"
+def _in_half(plan):
+    """Says so where the model would be opened in fewer bytes than usual."""
+    return "" if plan.dtype == "float32" else f" in {plan.dtype}, since float32 would leave too little"
+
+
+def _warning(plan, free):
+    """What keeps a model from being opened, if anything does."""
+    if plan.memory_needed > free:
+        return f"That is too much: {what_fits(free)}."
+    if plan.bytes_to_download > plan.disk_free:
+        return f"The disk has room for {in_words(plan.disk_free)} only."
+    return ""
 
 
 def _title(lm):

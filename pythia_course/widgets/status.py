@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import ipywidgets
 
 # Failures that carry a sentence for the learner; anything else is a mistake of the course or of a callback.
-EXPECTED = (ValueError, OSError)
+EXPECTED = (ValueError, OSError, MemoryError)
 
 
 class Status(ipywidgets.HTML):
