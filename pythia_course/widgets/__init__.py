@@ -8,6 +8,15 @@ from pythia_course.widgets.block_diagram import BlockDiagram, block_picture
 from pythia_course.widgets.explorer import AttentionExplorer
 from pythia_course.widgets.picker import ModelPicker
 from pythia_course.widgets.rope_lab import RopeLab
+from pythia_course.widgets.scrubber import TrainingScrubber
 from pythia_course.widgets.viewer import AttentionViewer
 
-__all__ = ["AttentionExplorer", "AttentionViewer", "BlockDiagram", "ModelPicker", "RopeLab", "block_picture"]
+__all__ = [
+    "AttentionExplorer",
+    "AttentionViewer",
+    "BlockDiagram",
+    "ModelPicker",
+    "RopeLab",
+    "TrainingScrubber",
+    "block_picture",
+]
