@@ -13,7 +13,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 # Two kernels run side by side on two cores: one thread each. OMP_NUM_THREADS=2 make test tries another number.
 test notebooks: export OMP_NUM_THREADS ?= 1
 
-.PHONY: help lab test notebooks pictures lint train clean
+.PHONY: help lab test notebooks pictures bench lint train clean
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
@@ -29,6 +29,9 @@ notebooks: $(VENV)/.ready-test  ## run every notebook anew and store its outputs
 
 pictures: $(VENV)/.ready-test  ## draw the pictures of the README anew
 	$(BIN)/python docs/pictures.py
+
+bench: $(VENV)/.ready-test  ## measure memory and time anew and write docs/measurements.md (root, Linux; some 20 minutes)
+	$(BIN)/python tests/bench.py
 
 lint: $(VENV)/.ready-test  ## check the code and the notebooks with ruff
 	$(BIN)/ruff check .

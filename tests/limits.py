@@ -1,0 +1,90 @@
+"""Commands held to so much memory, as a container holds them: by a memory cgroup, which root may make."""
+
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+
+MB = 10**6
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+def memory_cgroups() -> tuple[Path, str] | None:
+    """(the folder to make a memory cgroup in, the file that takes its limit), or None where one cannot be made."""
+    for folder, file in ((_CGROUPS / "memory", "memory.limit_in_bytes"), (_CGROUPS, "memory.max")):
+        try:
+            there = folder / f"pythia-course-{uuid.uuid4().hex[:8]}"
+            there.mkdir()
+        except OSError:
+            continue
+        limited = (there / file).exists()
+        there.rmdir()
+        if limited:
+            return folder, file
+    return None
+
+
+@contextmanager
+def memory_limit(megabytes: float):
+    """A memory cgroup with this limit (10**6 bytes each); yields its folder, for `run`."""
+    root, file = memory_cgroups()
+    folder = root / f"pythia-course-{uuid.uuid4().hex[:8]}"
+    folder.mkdir()
+    try:
+        (folder / file).write_text(str(int(megabytes * MB)))
+        if (folder / "memory.swap.max").exists():
+            (folder / "memory.swap.max").write_text("0")
+        yield folder
+    finally:
+        _empty(folder)
+        folder.rmdir()
+
+
+def run(command, folder: Path | None = None, **options) -> subprocess.CompletedProcess:
+    """Run a Python command line, and all that it starts, inside a cgroup; without one, free."""
+    command = [sys.executable, *command]
+    if folder is not None:  # the shell enters first, so that not a page of Python's is outside
+        command = ["sh", "-c", f'echo $$ > {folder}/cgroup.procs && exec "$@"', "sh", *command]
+    return subprocess.run(command, capture_output=True, text=True, **options)
+
+
+def completes(command, megabytes: float, **options) -> bool:
+    """Whether a command ends well under this limit.  Anything but a kill for memory is an error of its own."""
+    with memory_limit(megabytes) as folder:
+        done = run(command, folder, **options)
+    if done.returncode not in (0, -signal.SIGKILL, 128 + signal.SIGKILL) and "MemoryError" not in done.stderr:
+        if "DeadKernelError" not in done.stderr:
+            raise RuntimeError(done.stderr[-3000:])
+    return done.returncode == 0
+
+
+def smallest_limit(command, low: int, high: int, step: int = 25, **options) -> int:
+    """The smallest limit, in megabytes and to within `step`, under which a command completes."""
+    if not completes(command, high, **options):
+        raise RuntimeError(f"{command} does not complete under {high} MB.")
+    while high - low > step:
+        middle = (low + high) // 2 // step * step
+        if middle in (low, high):
+            break
+        low, high = (low, middle) if completes(command, middle, **options) else (middle, high)
+    return high
+
+
+def _empty(folder: Path) -> None:
+    """Kill what is still inside; a cgroup with processes cannot be removed."""
+    for _ in range(200):
+        pids = (folder / "cgroup.procs").read_text().split()
+        if not pids:
+            return
+        for pid in pids:
+            try:
+                os.kill(int(pid), signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        try:
+            os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            pass
