@@ -162,7 +162,7 @@ def logit_lens(lm, stream):
     Source: nostalgebraist 2020, "interpreting GPT: the logit lens".
     """
     norm = lm.model.get_submodule(PARTS["final LayerNorm"][lm.spec.family])
-    stream = stream.to(lm.model.device, lm.model.dtype)
+    stream = stream.to(next(norm.parameters()))  # the device and the dtype of that part of the model
     logits = lm.model.get_output_embeddings()(norm(stream))
     return logits.float().softmax(-1).cpu().numpy()
 

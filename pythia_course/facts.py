@@ -25,6 +25,8 @@ def facts(lm) -> dict[str, str]:
         "output matrix": "tied to the embedding" if spec.tied else "its own",
         "GELU": {"gelu": "exact", "gelu_new": "tanh form"}.get(spec.activation, spec.activation),
         "queries, keys, values": _layout(FAMILIES[spec.family].projections),
+        "… have a bias": "yes" if spec.qkv_bias else "no",
+        "scores are divided by": "nothing" if spec.family == "gpt_neo" else f"√{spec.head_dim}",
         "a token may look at": window,
         "context": f"{spec.context:,} tokens",
         "tokenizer": f"{len(lm.tokenizer):,} entries, up to {longest_run_of_spaces(lm.tokenizer)} spaces in one",

@@ -20,6 +20,7 @@ import limits
 import nbformat
 from hub_server import Hub
 from jupyter_client.manager import start_new_kernel
+from lab import jupyterlab
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/measurements.md"
@@ -166,6 +167,9 @@ def learners(folder):
         sizes, seconds = lesson_in_kernels(ROOT / "notebooks/01_architecture_tour.ipynb", count)
         pss, rss = (statistics.mean(size[key] for size in sizes) / 1e6 for key in ("Pss", "Rss"))
         yield f"| {count} | {pss:.0f} MB | {rss:.0f} MB | {seconds:.0f} s |"
+    yield ""
+    with jupyterlab(folder) as address:
+        yield f"A JupyterLab server beside it takes {server_pss(address) / 1e6:.0f} MB (PSS)."
 
 
 def lesson_in_kernels(path, count):
@@ -191,6 +195,15 @@ def run_cells(client, cells):
     for cell in cells:
         reply = client.execute_interactive(cell, timeout=600, output_hook=lambda message: None, allow_stdin=False)
         assert reply["content"]["status"] == "ok", reply["content"]
+
+
+def server_pss(address):
+    """Proportional set size, in bytes, of the server at this address."""
+    port = f"--port={address.rpartition(':')[2]}".encode()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        if port in path.read_bytes().split(b"\0"):
+            return sizes_of(path.parent.name)["Pss"]
+    raise RuntimeError(f"No server at {address}.")
 
 
 def sizes_of(pid):

@@ -85,6 +85,19 @@ def test_every_published_model_has_its_training_data_and_others_are_said_to_be_u
     assert "not known" in facts(LanguageModel.open(folder))["training data"]
 
 
+def test_what_only_a_gpt_neo_does_is_a_fact_of_its_attention(tmp_path):
+    hub_folders.write_gpt_neo(tmp_path / "neo")
+    neo = LanguageModel.open(tmp_path / "neo")
+    for model, divided in ((neo, 1), (lm("tiny-pythia"), lm("tiny-pythia").spec.head_dim ** 0.5)):
+        said = facts(model)["scores are divided by"]
+        assert said == ("nothing" if divided == 1 else f"√{model.spec.head_dim}")
+        trace = model.trace(range(2, 20), keep=["queries", "keys", "attention"])
+        scores = trace.queries @ trace.keys.transpose(-1, -2) / divided  # (layer, head, query, key)
+        scores = scores.masked_fill(torch.ones(18, 18).triu(1).bool(), -torch.inf)
+        torch.testing.assert_close(scores.softmax(-1), trace.attention, atol=1e-5, rtol=0)
+    assert facts(neo)["… have a bias"] == "no" and facts(lm("tiny-gpt2"))["… have a bias"] == "yes"
+
+
 def test_runs_of_spaces_are_found_in_both_spellings():
     tokenizer = AutoTokenizer.from_pretrained(suite.TINY_TOKENIZER)
     longest = longest_run_of_spaces(tokenizer)
