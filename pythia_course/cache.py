@@ -51,7 +51,8 @@ def free(name: str, step: int | str | None = None) -> int:
 
     name, step: as `pythia_course.load` takes them, so that without a step it is the last; "all" frees every one.
     Files that another checkpoint in the cache needs too, such as the tokenizer's, stay.
-    Raises ValueError for a folder or a model that ships with the course, and where the cache leads outside itself.
+    Raises ValueError for a folder or a model that ships with the course, and where the cache leads outside itself;
+    PermissionError where something could not be deleted.
     """
     place = find(name, None if step == ALL else step)
     if place.folder:
@@ -75,7 +76,10 @@ def _delete(info, commits) -> int:
     for path in (*strategy.blobs, *strategy.refs, *strategy.repos, *strategy.snapshots):
         if not path.resolve().is_relative_to(root):
             raise ValueError(f"{path} leads out of the hub's cache {root}, so nothing was deleted: delete it by hand.")
-    strategy.execute()
+    strategy.execute()  # it only logs what it cannot delete
+    left = [path for path in (*strategy.repos, *strategy.snapshots, *strategy.blobs) if path.exists()]
+    if left:
+        raise PermissionError(f"{left[0]} could not be deleted: is the cache read-only, or in use by someone else?")
     return strategy.expected_freed_size
 
 

@@ -51,13 +51,17 @@ def run(command, folder: Path | None = None, **options) -> subprocess.CompletedP
     return subprocess.run(command, capture_output=True, text=True, **options)
 
 
+# How a program says that memory was short: the course's refusal, Python's, and what a notebook says of a kernel's end.
+SHORT_OF_MEMORY = ("ModelTooLarge", "MemoryError", "DeadKernelError")
+
+
 def completes(command, megabytes: float, **options) -> bool:
-    """Whether a command ends well under this limit.  Anything but a kill for memory is an error of its own."""
+    """Whether a command ends well under this limit.  Anything but a lack of memory is an error of its own."""
     with memory_limit(megabytes) as folder:
         done = run(command, folder, **options)
-    if done.returncode not in (0, -signal.SIGKILL, 128 + signal.SIGKILL) and "MemoryError" not in done.stderr:
-        if "DeadKernelError" not in done.stderr:
-            raise RuntimeError(done.stderr[-3000:])
+    killed = done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL)
+    if done.returncode and not killed and not any(word in done.stderr for word in SHORT_OF_MEMORY):
+        raise RuntimeError(done.stderr[-3000:])
     return done.returncode == 0
 
 

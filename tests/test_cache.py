@@ -144,3 +144,10 @@ def test_where_the_course_keeps_its_own(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     if sys.platform == "linux":  # macOS and Windows have places of their own
         assert cache.own_folder() == tmp_path / "pythia-course"
+
+
+def test_what_cannot_be_deleted_is_an_error_and_not_a_number(filled, monkeypatch):
+    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)  # a disk that keeps everything
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
+    with pytest.raises(PermissionError, match="could not be deleted"):
+        free("pythia-160m", 3000)
