@@ -45,8 +45,8 @@ def hub(tmp_path_factory):
         yield server
 
 
-def run_lesson(path, hub, tmp_path):
-    """Run a copy of a lesson on the hub's models; gives the text of all its outputs."""
+def run_lesson(path, hub, tmp_path, megabytes=BINDER):
+    """Run a copy of a lesson on the hub's models in so much memory; gives the text of all its outputs."""
     gpt2 = "someone/gpt2-narrow" if path.stem.startswith("02") else "gpt2"
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
@@ -58,7 +58,7 @@ def run_lesson(path, hub, tmp_path):
     environment |= {"PYTHIA_COURSE_MODEL": "pythia-160m", "HF_ENDPOINT": hub.url, "HF_HUB_CACHE": str(hub.cache)}
     command = ["-c", RUN, str(copy), str(NOTEBOOKS)]
     if limits.memory_cgroups():
-        with limits.memory_limit(BINDER) as folder:
+        with limits.memory_limit(megabytes) as folder:
             done = limits.run(command, folder, env=environment)
     else:
         done = limits.run(command, env=environment)  # only root may hold it to a limit

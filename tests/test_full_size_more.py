@@ -1,5 +1,6 @@
 """Do the lessons run on models as large as the real ones, from a hub, in a Binder's memory?  From lesson 04 on."""
 
+import limits
 import pytest
 from full_size import NOTEBOOKS, hub, run_lesson  # noqa: F401  (a fixture)
 
@@ -12,3 +13,9 @@ def test_a_lesson_runs_on_a_full_size_model(path, hub, tmp_path):  # noqa: F811
     assert "pythia-160m" in shown and "<Figure" in shown
     # what only a real GPT-2 has, so that a lesson in which the name is spelt otherwise does not pass unmoved
     assert "tied to the embedding" in shown or not path.stem.startswith("04")
+
+
+@pytest.mark.skipif(limits.memory_cgroups() is None, reason="only root may hold a process to a memory limit")
+def test_where_memory_is_short_lesson_04_takes_half_as_much(hub, tmp_path):  # noqa: F811
+    shown = run_lesson(LESSONS[0], hub, tmp_path, megabytes=1300)
+    assert "bfloat16" in shown and "pythia-160m" in shown
