@@ -126,6 +126,15 @@ def row_labels(ax, labels):
     return size
 
 
+def column_labels(ax, labels):
+    """Name the columns of a heat map, upright where they would touch."""
+    labels = [drawable(label) for label in labels]
+    width = cell_size(ax, 1, len(labels))[0]
+    lies_flat = max(map(len, labels), default=0) * LARGEST * CHARACTER_WIDTH < 0.9 * width
+    size = LARGEST if lies_flat else min(LARGEST, width / LINE_HEIGHT)
+    ax.set_xticks(range(len(labels)), labels, rotation=0 if lies_flat else 90, fontsize=size, parse_math=False)
+
+
 def index_ticks(ax, rows, columns):
     """Number the rows and columns of a picture, or every second (fifth, …) where all would not fit."""
     width, height = cell_size(ax, rows, columns)
@@ -170,15 +179,24 @@ def write_shares(bars, shares, size):
         bar[0].axes.bar_label(bar, texts, label_type="center", fontsize=0.9 * size, color=ink)
 
 
-def write_values(ax, image, values):
-    """Write each value into its cell of a heat map, as large as fits.  values: (row, column)."""
-    texts = [[f"{value:.2f}" if abs(value) < 10 else f"{value:.0f}" for value in row] for row in values]
+def write_values(ax, image, values, texts=None):
+    """Write each value, or a text of one's own, into its cell of a heat map, as large as fits.
+
+    values, texts: (row, column).
+    """
+    texts = texts or [[_two_digits(value) for value in row] for row in values]
     width, height = cell_size(ax, *values.shape)
     longest = max((len(text) for row in texts for text in row), default=1)
     size = min(LARGEST, width / (longest + 1) / CHARACTER_WIDTH, height / LINE_HEIGHT)
     for row, column in np.ndindex(values.shape):
         ink = ink_on(image.to_rgba(values[row, column]))
-        ax.text(column, row, texts[row][column], ha="center", va="center", fontsize=size, color=ink)
+        style = {"ha": "center", "va": "center", "fontsize": size, "color": ink, "parse_math": False}
+        ax.text(column, row, texts[row][column], **style)
+
+
+def _two_digits(value):
+    """0.123 -> "0.12"; what rounds to nothing has no sign."""
+    return f"{np.round(value, 2) + 0.0:.2f}" if abs(value) < 10 else f"{value:.0f}"
 
 
 def log_steps(ax, steps):

@@ -34,7 +34,8 @@ class Intervention:
         return self.running.pop().__exit__(*error)
 
     def __repr__(self):
-        return f"<{self.name} at {len(self.changes)} places, in effect only inside a block: with lm.{self.name}(…): …>"
+        count = f"{len(self.changes)} change{'s' * (len(self.changes) != 1)}"
+        return f"<{self.name}: {count}, in effect only inside a block: with lm.{self.name}(…): …>"
 
 
 def ablation(spec, model, parts, means=None) -> Intervention:

@@ -137,6 +137,26 @@ def scores_over_steps(steps, scores, *, log=True, ax=None, title=""):
     return ax
 
 
+def stream(values, tokens, *, words=None, ax=None, title=""):
+    """Draw one number for each place of the residual stream, its value written in: one column a token.
+
+    values: (layers read, position); row 0 is the embedding. Numbers from 0 to 1 are drawn on that scale; where some
+    are negative, white is 0.  words: (layers read, position), texts to write in place of the numbers.
+    """
+    values = _shaped(values, "stream", "layers read, position", "Give one number for each layer and token.")
+    rows, columns = values.shape
+    if columns != len(tokens):
+        raise ValueError(f"plots.stream needs one token a column: {columns} columns and {len(tokens)} tokens came.")
+    texts = None if words is None else [[drawable(word, longest=10) for word in row] for row in words]
+    ax = axes_or_new(ax, (min(1.6 + 0.72 * max(columns, 3), 13), 1.3 + 0.36 * max(rows, 3)))
+    image = _heat_map(ax, values)
+    name_axes(ax, title, y="layers read")
+    axes.index_ticks(ax, rows, columns)
+    axes.column_labels(ax, tokens)
+    axes.write_values(ax, image, values, texts)
+    return ax
+
+
 def head_scores(scores, *, ax=None, title=""):
     """Draw one score a head with its value written in: one row a layer, one column a head.
 
@@ -145,13 +165,18 @@ def head_scores(scores, *, ax=None, title=""):
     scores = _shaped(scores, "head_scores", "layer, head", "Give one number a head.")
     layers, heads = scores.shape
     ax = axes_or_new(ax, (1.6 + 0.5 * max(heads, 3), 0.9 + 0.36 * max(layers, 3)))
-    top = max(1.0, float(np.nanmax(np.abs(scores), initial=0)))
-    cmap, bottom = ("PuOr", -top) if np.nanmin(scores, initial=0) < 0 else ("viridis", 0)
-    image = ax.imshow(scores, vmin=bottom, vmax=top, cmap=cmap, aspect="auto", interpolation="nearest")
+    image = _heat_map(ax, scores)
     name_axes(ax, title, x="head", y="layer")
     axes.index_ticks(ax, layers, heads)
     axes.write_values(ax, image, scores)
     return ax
+
+
+def _heat_map(ax, values):
+    """An image of (row, column) from 0 to 1, or further where needed; around a white 0 where some are negative."""
+    top = max(1.0, float(np.nanmax(np.abs(values), initial=0)))
+    cmap, bottom = ("PuOr", -top) if np.nanmin(values, initial=0) < 0 else ("viridis", 0)
+    return ax.imshow(values, vmin=bottom, vmax=top, cmap=cmap, aspect="auto", interpolation="nearest")
 
 
 def _shaped(values, function, shape, fix):

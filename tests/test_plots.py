@@ -273,6 +273,45 @@ def test_head_scores_wants_one_number_a_head():
         plots.head_scores([1, 2])
 
 
+def test_a_score_that_rounds_to_nothing_has_no_sign():
+    assert texts(plots.head_scores([[-0.001, -0.006]]).texts) == ["0.00", "-0.01"]
+
+
+# ------------------------------------------------------------------------------------------------- stream
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 9), (13, 24)])
+def test_stream_has_a_row_a_layer_and_a_column_a_token_and_nothing_touches(shape):
+    values = np.random.default_rng(0).random(shape)
+    ax = plots.stream(values, words(shape[1]))
+    ax.figure.canvas.draw()
+    assert texts(ax.get_xticklabels()) == [drawable(word) for word in words(shape[1])]
+    written = {(text.get_position()[1], text.get_position()[0]): text.get_text() for text in ax.texts}
+    assert written == {place: f"{values[place]:.2f}" for place in np.ndindex(shape)}
+    assert np.array_equal(ax.images[0].get_array(), values) and ax.images[0].get_clim() == (0, 1)
+    assert touching(ax.texts) == [] and touching(ax.get_xticklabels()) == [] and not cut_off(ax)
+
+
+def test_stream_writes_words_in_place_of_numbers_each_into_its_own_cell():
+    labels = [words(9)[row:] + words(row) for row in range(5)]
+    ax = plots.stream(np.zeros((5, 9)), words(9), words=labels)
+    ax.figure.canvas.draw()
+    written = {(text.get_position()[1], text.get_position()[0]): text.get_text() for text in ax.texts}
+    assert written == {(row, at): drawable(labels[row][at], longest=10) for row in range(5) for at in range(9)}
+    assert touching(ax.texts) == []
+
+
+def test_stream_below_zero_is_drawn_around_it():
+    assert plots.stream([[-0.5, 1.5]], ["a", "b"]).images[0].get_clim() == (-1.5, 1.5)
+
+
+def test_stream_says_what_it_wants():
+    with pytest.raises(ValueError, match=r"needs shape \(layers read, position\), got \(2,\)"):
+        plots.stream([1, 2], ["a", "b"])
+    with pytest.raises(ValueError, match="one token a column: 2 columns and 3 tokens"):
+        plots.stream([[1, 2]], ["a", "b", "c"])
+
+
 # ------------------------------------------------------------------------------------------------- all of them
 
 PICTURES = {
@@ -282,6 +321,7 @@ PICTURES = {
     "next_token": lambda **on: plots.next_token(np.full(13, 1 / 13), words(13), k=13, **on),
     "scores_over_steps": lambda **on: plots.scores_over_steps([0, 9], {word: [0, 1] for word in WORDS}, **on),
     "head_scores": lambda **on: plots.head_scores(np.ones((2, 2)), **on),
+    "stream": lambda **on: plots.stream(np.ones((2, 13)), words(13), words=[words(13)] * 2, **on),
 }
 
 

@@ -3,74 +3,27 @@
 import copy
 import re
 import time
-from functools import cache
 
 import numpy as np
 import pytest
 import torch
-from transformers import (
-    AutoTokenizer,
-    GPT2Config,
-    GPT2LMHeadModel,
-    GPTNeoConfig,
-    GPTNeoForCausalLM,
-    GPTNeoXConfig,
-    GPTNeoXForCausalLM,
+from random_models import (
+    FULL,
+    GPT2_ODD,
+    MODELS,
+    close,
+    hooks_on,
+    layers,
+    opened,
+    output_bias,
+    output_matrix,
+    prompt,
+    wrapped,
 )
+from transformers import GPT2Config, GPT2LMHeadModel
 
-import pythia_course
-from pythia_course import suite, tracing
-from pythia_course.tiny.models import ParallelGPT2LMHeadModel, configuration, model_class
+from pythia_course import tracing
 from pythia_course.tracing import AXES, LanguageModel, bytes_kept
-
-ODD = {"num_hidden_layers": 3, "hidden_size": 48, "max_position_embeddings": 40, "vocab_size": 97}
-GPT2_ODD = {"n_layer": 3, "n_embd": 48, "n_head": 3, "n_positions": 40, "vocab_size": 97}
-NEOX_ODD = {"num_attention_heads": 3, "intermediate_size": 100, "rotary_pct": 0.25}
-NEO_ODD = {"num_heads": 3, "num_layers": 3, "intermediate_size": 100}
-MADE = {
-    "neox": lambda: GPTNeoXForCausalLM(GPTNeoXConfig(**ODD | NEOX_ODD)),
-    "neox, sequential": lambda: GPTNeoXForCausalLM(
-        GPTNeoXConfig(**ODD | NEOX_ODD, use_parallel_residual=False)
-    ),
-    "neox, all turns": lambda: GPTNeoXForCausalLM(GPTNeoXConfig(**ODD | NEOX_ODD | {"rotary_pct": 1.0})),
-    "gpt2": lambda: GPT2LMHeadModel(GPT2Config(**GPT2_ODD)),
-    "gpt2, parallel": lambda: ParallelGPT2LMHeadModel(GPT2Config(**GPT2_ODD, parallel_block=True)),
-    "neo": lambda: GPTNeoForCausalLM(
-        GPTNeoConfig(**ODD | NEO_ODD, window_size=8, attention_types=[[["global", "local", "global"], 1]])
-    ),
-    "neo, full": lambda: GPTNeoForCausalLM(
-        GPTNeoConfig(
-            hidden_size=128, num_layers=4, num_heads=4, max_position_embeddings=512, vocab_size=1024,
-            attention_types=[[["global", "local"], 2]],
-        )
-    ),
-}  # fmt: skip
-FULL = tuple(f"{name}, random" for name in suite.TINY)
-MODELS = (*MADE, *FULL, *suite.TINY)
-
-
-@cache
-def opened(name):
-    """A shipped model, or one of the same or an odd layout with random weights far from their start."""
-    if name in suite.TINY:
-        return pythia_course.load(name)
-    torch.manual_seed(7)
-    if name in FULL:
-        config = configuration(name.removesuffix(", random"))
-        model = model_class(config)(config)
-    else:
-        model = MADE[name]()
-    model.set_attn_implementation("eager")
-    for parameter in model.parameters():
-        # biases and LayerNorm gains too: as they start, zeros and ones, a mistake in them would not show
-        parameter.requires_grad_(False).add_(0.07 * torch.randn_like(parameter))
-    return wrapped(model.eval(), name)
-
-
-def wrapped(model, name="made"):
-    tokenizer = AutoTokenizer.from_pretrained(suite.TINY_TOKENIZER)
-    spec = suite.spec_from_config(model.config, name)
-    return LanguageModel(name=name, step=None, model=model, tokenizer=tokenizer, spec=spec)
 
 
 @pytest.fixture(params=MODELS)
@@ -80,17 +33,7 @@ def lm(request):
 
 @pytest.fixture
 def trace(lm):
-    return lm.trace(prompt(lm), unrotated=True)
-
-
-def prompt(lm, length=300):
-    """Random ids; 300 of them, more than GPT-Neo's window of 256, where the context is that long."""
-    draw = np.random.RandomState(3)
-    return draw.randint(0, lm.spec.vocab, size=min(length, lm.spec.context)).tolist()
-
-
-def close(ours, theirs, scale=1.0):
-    torch.testing.assert_close(ours, theirs, rtol=2e-4, atol=2e-5 * scale)
+    return lm.trace(prompt(lm), keep=AXES)
 
 
 # --- identities ---
@@ -149,25 +92,9 @@ def visible(spec, layer, positions):
 def test_attention_times_values_through_the_output_matrix_gives_attn_out(lm, trace):
     for number, layer in enumerate(layers(lm)):
         heads = trace.attention[number] @ trace.values[number]  # (head, position, head_dim)
+        close(heads, trace.z[number])
         mixed = heads.transpose(0, 1).flatten(1)  # (position, width)
         close(mixed @ output_matrix(lm, layer) + output_bias(lm, layer), trace.attn_out[number])
-
-
-def layers(lm):
-    return lm.model.gpt_neox.layers if lm.spec.family == "gpt_neox" else lm.model.transformer.h
-
-
-def output_matrix(lm, layer):
-    """(width in, width out)."""
-    if lm.spec.family == "gpt_neox":
-        return layer.attention.dense.weight.T
-    return layer.attn.c_proj.weight if lm.spec.family == "gpt2" else layer.attn.attention.out_proj.weight.T
-
-
-def output_bias(lm, layer):
-    if lm.spec.family == "gpt_neox":
-        return layer.attention.dense.bias
-    return layer.attn.c_proj.bias if lm.spec.family == "gpt2" else layer.attn.attention.out_proj.bias
 
 
 def test_queries_keys_and_values_by_hand_from_the_stream_and_the_weights(lm, trace):
@@ -254,12 +181,12 @@ def test_keep_keeps_exactly_what_was_asked_for_and_the_same_values(name, field):
     lm = opened(name)
     one = lm.trace(prompt(lm), keep=[field])
     assert {f for f in AXES if hasattr(one, f)} == {field}
-    assert torch.equal(getattr(one, field), getattr(lm.trace(prompt(lm), unrotated=True), field))
+    assert torch.equal(getattr(one, field), getattr(lm.trace(prompt(lm), keep=AXES), field))
 
 
-def test_by_default_everything_but_the_unrotated_pair():
+def test_by_default_everything_but_z_and_the_unrotated_pair():
     trace = opened("neox").trace([1, 2, 3])
-    assert {f for f in AXES if not hasattr(trace, f)} == {"queries_unrotated", "keys_unrotated"}
+    assert {f for f in AXES if not hasattr(trace, f)} == {"queries_unrotated", "keys_unrotated", "z"}
     assert hasattr(opened("neox").trace([1, 2, 3], keep=["logits"], unrotated=True), "keys_unrotated")
 
 
@@ -275,6 +202,8 @@ def test_asking_for_what_was_not_kept_says_how_to_get_it():
         trace.attention  # noqa: B018
     with pytest.raises(AttributeError, match=r"did not keep 'keys_unrotated'.*unrotated=True"):
         trace.keys_unrotated  # noqa: B018
+    with pytest.raises(AttributeError, match=r"did not keep 'z'.*keep=\['z'\]"):
+        trace.z  # noqa: B018
     with pytest.raises(AttributeError, match="no 'atention'. Did you mean 'attention'"):
         trace.atention  # noqa: B018
     assert copy.copy(trace).logits is trace.logits
@@ -346,7 +275,7 @@ def test_a_prompt_that_cannot_be_read_is_refused_in_one_sentence(never_runs, giv
         (["attentions"], "no 'attentions'. Did you mean 'attention'"),
         (["logits", "key"], "no 'key'. Did you mean 'keys'"),
         ("mlp", "no 'mlp'. Did you mean 'mlp_out'"),
-        (["zzz"], "no 'zzz'. It can keep: attention, residual"),
+        (["www"], "no 'www'. It can keep: attention, residual"),
         (5, "no '5'"),
     ],
 )
@@ -390,10 +319,6 @@ def test_attention_without_its_weights_is_refused():
 
 
 # --- hooks ---
-
-
-def hooks_on(model):
-    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
 
 
 def test_hooks_leave_after_a_trace(lm):
@@ -451,7 +376,7 @@ def test_a_traced_array_can_be_used_in_a_gradient():
 @pytest.mark.parametrize("name", ["neox", "gpt2", "neo"])
 def test_a_bfloat16_model_gives_float32_arrays_that_are_its_own(name):
     lm = wrapped(copy.deepcopy(opened(name).model).to(torch.bfloat16))
-    trace = lm.trace(prompt(lm), unrotated=True)
+    trace = lm.trace(prompt(lm), keep=AXES)
     assert {getattr(trace, field).dtype for field in AXES} == {torch.float32}
     assert torch.equal(trace.logits, lm.model(trace.ids[None]).logits[0].float())
     # the rotation rounds as the model's own does: its values are bfloat16 numbers
