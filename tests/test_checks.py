@@ -196,6 +196,8 @@ def test_sure_prompt(prompt, probability, mark, says):
         (torch.tensor(154.0), 154, 1, "and so it is"),
         (np.arange(3), 154, 0, "it is 154"),
         (85056000, 85056000, 1, "85,056,000"),
+        (0.5, float("nan"), 0, "it is nan"),
+        (float("inf"), 154, 0, "less than you said"),
     ],
 )
 def test_compare_puts_a_guess_beside_the_answer(guess, answer, mark, says):

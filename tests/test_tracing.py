@@ -477,16 +477,17 @@ def test_a_trace_costs_little_more_than_the_plain_pass(name):
         with torch.no_grad():
             lm.model(ids[None], output_attentions=True, output_hidden_states=True)
 
-    ratio = best_time(lambda: lm.trace(ids)) / best_time(plain)
-    print(f"{name}: a trace takes {ratio:.2f} of the plain pass with attentions and hidden states")
-    assert ratio < 2  # loose: another process may be at work
+    traced, passed = best_times(lambda: lm.trace(ids), plain)
+    print(f"{name}: a trace takes {traced / passed:.2f} of the plain pass with attentions and hidden states")
+    assert traced < 2 * passed  # loose: another process may be at work
 
 
-def best_time(run, times=7):
-    run()
-    found = []
+def best_times(*runs, times=12):
+    """The shortest of each, taken in turns, so that a busy moment of the machine meets all alike."""
+    found = [[] for _ in runs]
     for _ in range(times):
-        start = time.perf_counter()
-        run()
-        found.append(time.perf_counter() - start)
-    return min(found)
+        for run, seconds in zip(runs, found):
+            start = time.perf_counter()
+            run()
+            seconds.append(time.perf_counter() - start)
+    return [min(seconds) for seconds in found]

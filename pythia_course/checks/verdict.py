@@ -149,6 +149,6 @@ def _shown(value):
     if isinstance(value, str):
         return repr(value)
     number = _number(value)
-    if number is None or isinstance(value, bool):
+    if number is None or isinstance(value, bool) or not np.isfinite(number):
         return str(value)
     return f"{int(number):,}" if number == int(number) and abs(number) >= 1 else f"{number:.3g}"
