@@ -16,7 +16,7 @@ AUTO = "auto"
 _IMPORTS = {"torch": 130_000_000, "transformers.modeling_utils": 75_000_000}
 _WORKING = 45_000_000
 # Of the memory there is, float32 may take this share: the rest is for a second model and for traces.
-_COMFORTABLE = 0.6
+_COMFORTABLE = 0.5
 _ALWAYS_FITS = 50_000_000  # bytes of weights: a tiny model is opened whatever the system says
 _DISK_TO_SPARE = 50_000_000  # a disk that is full to the last byte stops Jupyter itself
 _ON_DISK = 2.4  # bytes a parameter: float16, and the old buffers that come along

@@ -77,6 +77,18 @@ def smallest_limit(command, low: int, high: int, step: int = 25, **options) -> i
     return high
 
 
+def smallest_unbroken(command, low: int, high: int, step: int = 100, **options) -> int:
+    """The smallest limit such that a command completes under it and under every larger one up to `high`.
+
+    For what adapts itself to the memory there is, and so might fail under more and complete under less.
+    """
+    limits = range(high, low - 1, -step)
+    failed = next((limit for limit in limits if not completes(command, limit, **options)), low - step)
+    if failed == high:
+        raise RuntimeError(f"{command} does not complete under {high} MB.")
+    return failed + step
+
+
 def _empty(folder: Path) -> None:
     """Kill what is still inside; a cgroup with processes cannot be removed."""
     for _ in range(200):
