@@ -62,7 +62,7 @@ def free(name: str, step: int | str | None = None) -> int:
     chosen = [
         revision.commit_hash
         for repo in _models(info)
-        if repo.repo_id == place.hub_id
+        if suite.short_name(repo.repo_id) == suite.short_name(place.hub_id)  # "gpt2", too, as it once was called
         for revision in repo.revisions
         if step == ALL or place.revision in revision.refs
     ]

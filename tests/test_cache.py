@@ -151,3 +151,12 @@ def test_what_cannot_be_deleted_is_an_error_and_not_a_number(filled, monkeypatch
     monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
     with pytest.raises(PermissionError, match="could not be deleted"):
         free("pythia-160m", 3000)
+
+
+def test_a_model_cached_under_the_name_it_once_had_is_listed_and_freed(hub, tmp_path):
+    write_gpt2(tmp_path / "gpt2")
+    hub.repositories["openai-community/gpt2"] = {"main": tmp_path / "gpt2"}
+    load("gpt2")
+    (hub.cache / "models--openai-community--gpt2").rename(hub.cache / "models--gpt2")
+    assert [item.name for item in cached()] == ["gpt2"]
+    assert free("gpt2") > 0 and cached() == []
