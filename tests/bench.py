@@ -42,9 +42,9 @@ LESSON = """
 import os, sys, nbformat
 from nbclient import NotebookClient
 notebook, dtype = nbformat.read(sys.argv[1], as_version=4), sys.argv[2]
-for cell in notebook.cells:
-    cell.source = cell.source.replace("load()", f"load(dtype={dtype!r})")
-    cell.source = cell.source.replace('load("tiny-gpt2")', f"load('gpt2', dtype={dtype!r})")
+opening = 'load(), load("tiny-gpt2")'  # the cell that opens both; all others use what it opened
+cell = next(cell for cell in notebook.cells if opening in cell.source)
+cell.source = cell.source.replace(opening, f"load(dtype={dtype!r}), load('gpt2', dtype={dtype!r})")
 where = {"metadata": {"path": os.path.dirname(sys.argv[1])}}
 NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where).execute()
 """
