@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 import traitlets
+from widget_page import contrast
 
 from pythia_course.widgets import block_diagram
 from pythia_course.widgets.block_diagram import BlockDiagram, block_picture, parallel_panel, sequential_panel
@@ -186,15 +187,6 @@ def test_lines_and_letters_stand_out_from_what_is_behind_them(page):
         }"""
     )
     assert contrast(*colors) > 4.5
-
-
-def contrast(one, other):
-    def luminance(color):
-        linear = [c / 255 / 12.92 if c / 255 <= 0.03928 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in color]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
 
 
 def test_a_screen_reader_hears_which_block_is_which_and_what_happens(page):

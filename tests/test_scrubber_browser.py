@@ -5,13 +5,13 @@ notebook in JupyterLab itself.
 """
 
 import base64
-from urllib.parse import urlsplit
 
 import matplotlib
 import nbformat
 import numpy as np
 import pytest
 from lab import SECONDS, jupyterlab, wait_for_kernel
+from widget_page import PRINTS, assert_readable, hosts, press
 
 from pythia_course.widgets import TrainingScrubber
 
@@ -109,11 +109,6 @@ def show(browser):
     yield mount
     assert wrong == []
     page.close()
-
-
-def press(page, key, times=1):
-    for _ in range(times):
-        page.keyboard.press(key)
 
 
 def levels(pixels, width):
@@ -487,17 +482,6 @@ def test_in_jupyterlab_a_step_is_drawn_within_one_frame_of_its_key(lab):
     assert np.median(times) <= ONE_FRAME
 
 
-PRINTS = """
-async ([code, expected]) => {
-  const { kernel } = jupyterapp.shell.currentWidget.sessionContext.session, run = kernel.requestExecute({ code });
-  let printed = "";
-  run.onIOPub = ({ content }) => { printed += content.text ?? ""; };
-  await run.done;
-  return printed === expected;
-}
-"""
-
-
 def test_in_jupyterlab_the_cells_stay_and_python_knows_the_step_and_the_head(lab):
     page, _, _ = lab
     page.locator(".pcs-slider").focus()
@@ -513,30 +497,10 @@ def test_in_jupyterlab_the_cells_stay_and_python_knows_the_step_and_the_head(lab
 
 def test_in_jupyterlab_nothing_outside_the_machine_is_asked_for(lab):
     _, _, asked = lab
-    hosts = {urlsplit(url).hostname for url in asked if urlsplit(url).scheme not in ("blob", "data")}
-    assert hosts == {"127.0.0.1"}
-
-
-def luminance(color):
-    """Relative luminance of (red, green, blue), 0 to 255. Source: WCAG 2.2."""
-    channels = np.asarray(color[:3]) / 255
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    return linear @ [0.2126, 0.7152, 0.0722]
-
-
-def rgba(page, selector, style):
-    """(red, green, blue), 0 to 255, and opacity of a computed colour."""
-    color = page.locator(selector).first.evaluate("(element, style) => getComputedStyle(element)[style]", style)
-    channels = [float(part) for part in color[color.index("(") + 1 : -1].split(",")]
-    return np.array(channels[:3]), (channels[3:] or [1])[0]
+    assert hosts(asked) == {"127.0.0.1"}
 
 
 def test_in_the_dark_theme_all_text_can_be_read(lab):
     page, _, _ = lab
-    paper, opacity = rgba(page, ".jp-Notebook", "backgroundColor")
-    assert luminance(paper) < 0.05 and opacity == 1
     read = (".pcs", ".pcs-step", ".pcs-status", ".pcs-name", ".pcs-range", ".pcs-ticks", ".pcs-play", ".pcs-label")
-    for selector in (*read, ".pcs figcaption", ".pcs-token", ".pcs-heads"):
-        color, opacity = rgba(page, selector, "color")
-        ink = opacity * color + (1 - opacity) * paper
-        assert (luminance(ink) + 0.05) / (luminance(paper) + 0.05) >= 4.5, (selector, color)
+    assert_readable(page, (*read, ".pcs figcaption", ".pcs-token", ".pcs-heads"))
