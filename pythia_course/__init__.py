@@ -5,8 +5,10 @@
     lm = load("pythia-160m", step=3000)    # a real Pythia, in the middle of its training
     lm.trace("The cat sat on the mat")     # one forward pass, as arrays
 
-The pictures, exercises and numbers live in `plots`, `checks` and `measures`, the interactive ones in
-`widgets`. Importing this package is quick: torch and transformers come in when a model is first opened.
+The pictures, exercises and numbers live in `plots`, `checks` and `measures`, the interactive ones in `widgets`;
+`compare`, `sweep`, `audit` and `pile` are modules by short names (docs/api.md lists all that is public,
+docs/architecture.md the rooms behind it).  Importing this package is quick: torch and transformers come in when a
+model is first opened.
 """
 
 import importlib
@@ -14,12 +16,15 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pythia_course import short_names
 from pythia_course.suite import steps
 
 if TYPE_CHECKING:
-    from pythia_course.tracing import LanguageModel
+    from pythia_course.inside.tracing import LanguageModel
 
-__all__ = ["checks", "load", "measures", "plots", "steps", "suite", "widgets"]
+__all__ = ["checks", "errors", "load", "measures", "plots", "steps", "suite", "tiny", "widgets"]
+
+short_names.install()
 
 
 def load(
@@ -47,19 +52,19 @@ def load(
 
     Raises ModelNotFound, StepNotFound or ModelRefused (all ValueError), HubUnreachable, ModelDamaged or DiskFull
     (OSError), or ModelTooLarge (MemoryError): one sentence that names the nearest right thing.  All are in
-    `pythia_course.places`.  What a download brought before it failed stays: the next try fetches the rest.
+    `pythia_course.errors`.  What a download brought before it failed stays: the next try fetches the rest.
     """
-    from pythia_course.tracing import LanguageModel
+    from pythia_course.inside.tracing import LanguageModel
 
     return LanguageModel.open(name, step, dtype=dtype, device=device, local_only=local_only, progress=progress)
 
 
 def __getattr__(name: str):
     """Import a submodule when it is first asked for."""
-    if name in __all__:
+    if name in __all__ or name in short_names.PUBLIC:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *short_names.PUBLIC})

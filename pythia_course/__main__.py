@@ -6,7 +6,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 
 from pythia_course.commands import UsageError, doctor, free, listing, prefetch, say
-from pythia_course.places import ModelNotFound, ModelRefused, StepNotFound
+from pythia_course.errors import ModelNotFound, ModelRefused, StepNotFound
 
 EPILOG = """\
 Each command explains itself, with examples:

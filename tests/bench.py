@@ -15,12 +15,11 @@ import threading
 import time
 from pathlib import Path
 
-import hub_folders
-import limits
 import nbformat
-from hub_server import Hub
 from jupyter_client.manager import start_new_kernel
-from lab import jupyterlab
+from support import hub_folders, limits
+from support.hub_server import Hub
+from support.lab import jupyterlab
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/measurements.md"

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 
 import pytest
-from lab import browser  # noqa: F401  (a fixture, for every test)
+from support.lab import browser  # noqa: F401  (a fixture, for every test)
 
 # Before any import reads them. pytest-xdist's workers, subprocesses and notebook kernels inherit them.
 if "PYTEST_XDIST_WORKER" not in os.environ:

@@ -1,7 +1,7 @@
 """Do the lessons run on models as large as the real ones, from a hub, in a Binder's memory?  The first four."""
 
 import pytest
-from full_size import NOTEBOOKS, hub, run_lesson  # noqa: F401  (a fixture)
+from support.full_size import NOTEBOOKS, hub, run_lesson  # noqa: F401  (a fixture)
 
 LESSONS = sorted(NOTEBOOKS.glob("0[0-3]_*.ipynb"))
 

@@ -1,8 +1,8 @@
 """Do the lessons run on models as large as the real ones, from a hub, in a Binder's memory?  From lesson 04 on."""
 
-import limits
 import pytest
-from full_size import NOTEBOOKS, hub, run_lesson  # noqa: F401  (a fixture)
+from support import limits
+from support.full_size import NOTEBOOKS, hub, run_lesson  # noqa: F401  (a fixture)
 
 LESSONS = sorted(NOTEBOOKS.glob("0[4-9]_*.ipynb"))
 

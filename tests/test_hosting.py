@@ -12,14 +12,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
-from hub_folders import write_pythia
-from hub_server import hub_fixture  # noqa: F401
+from support.hub_folders import write_pythia
+from support.hub_server import hub_fixture  # noqa: F401
 from traitlets.config import Config
 
-from pythia_course import budget, checks, load, suite
+from pythia_course import checks, load, suite
 from pythia_course.__main__ import main
-from pythia_course.cache import CACHE_VARIABLE
-from pythia_course.places import MODEL_VARIABLE, ModelTooLarge
+from pythia_course.errors import ModelTooLarge
+from pythia_course.hub.addresses import MODEL_VARIABLE
+from pythia_course.hub.cache import CACHE_VARIABLE
+from pythia_course.machine import budget
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/hosting.md"

@@ -1,6 +1,5 @@
 """The shape of the project: imports point down, the environments agree, nothing leaks."""
 
-import ast
 import os
 import re
 import subprocess
@@ -9,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import rooms
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -17,112 +17,77 @@ PACKAGE = "pythia_course"
 
 # ---------------------------------------------------------------------------------------- imports point down
 
-# Each part of the package, and the parts it may import. "" is the front door, `pythia_course` itself.
+# Each room of the package (docs/architecture.md) and the rooms it may import: none on its own floor or above.
 MAY_IMPORT = {
+    "errors": set(),
     "suite": set(),
-    "zero_shot": {"suite"},
-    "anatomy": set(),
-    "labels": set(),
-    "memory": set(),
-    "prompts": set(),
     "measures": set(),
-    "paths": set(),
-    "checks": {"suite", "memory", "paths", "zero_shot"},
-    "axes": {"labels"},
-    "plots": {"labels", "axes"},
-    "tiny": {"suite", "measures", "bars"},
-    "places": {"suite"},
-    "folders": {"suite", "places"},
-    "patience": set(),
-    "reports": {"bars"},
-    "downloads": {"memory", "patience", "places", "reports"},
-    "failures": {"patience", "places"},
-    "budget": {"suite", "memory", "places"},
-    "devices": {"budget"},
-    "hub": {"suite", "places", "folders", "budget", "downloads", "failures", "patience", "reports"},
-    "loading": {"suite", "places", "folders", "budget", "devices", "hub", "tiny"},
-    "cache": {"suite", "places"},
-    "defects": {"suite"},
-    "bars": set(),
-    "fingerprint": set(),
-    "store": set(),
-    "inventory": {"places", "failures", "folders", "hub", "patience", "reports", "bars", "cache", "store"},
-    "audit": {"suite", "places", "defects", "inventory"},
-    "shards": {"failures", "memory", "patience", "places", "reports"},
-    "batches": {"suite", "axes"},
-    "pile": {"suite", "batches", "failures", "places", "reports", "shards", "tiny"},
-    "recording": {"anatomy"},
-    "interventions": {"anatomy", "recording"},
-    "tracing": {"suite", "anatomy", "labels", "memory", "prompts", "recording", "interventions", "loading"},
-    "workers": {"memory", "places", "reports", "hub", "bars", "cache", "store", "tracing"},
-    "sweep": {"places", "hub", "cache", "fingerprint", "store", "audit", "tracing", "workers"},
-    "facts": {"suite", "anatomy"},
-    "compare": {"suite", "axes", "facts", "measures", "paths", "plots", "tracing"},
-    "": {"suite", "loading", "tracing"},
-    "commands": {
-        "", "suite", "memory", "budget", "places", "folders", "failures", "patience", "reports", "hub", "cache"
-    },
-    "__main__": {"commands", "places"},
-    "widgets": {
-        *("", "suite", "budget", "memory", "places", "hub", "loading", "labels", "measures", "axes", "plots"),
-        *("audit", "sweep", "compare"),  # the training scrubber
-    },
+    "plots": set(),
+    "machine": {"errors", "suite"},
+    "tiny": {"machine", "measures"},
+    "hub": {"errors", "suite", "machine"},
+    "inside": {"errors", "suite", "measures", "plots", "machine", "tiny", "hub"},
+    "training": {"errors", "suite", "plots", "machine", "tiny", "hub", "inside"},
+    "checks": {"suite", "machine", "inside"},
+    rooms.FRONT_DOOR: {"suite", "inside"},
+    "widgets": {"errors", "suite", "measures", "plots", "machine", "hub", "inside", "training", rooms.FRONT_DOOR},
+    "commands": {"errors", "suite", "machine", "hub", rooms.FRONT_DOOR},
+    "__main__": {"errors", "commands"},
 }
-# Parts that know arrays only, or nothing at all, and the libraries they may use beside Python's own.
+# Rooms and modules that know arrays only, or nothing at all, and the libraries they may use beside Python's own.
 MAY_USE = {
-    "suite": set(),
+    "errors": set(),
+    "suite": {"numpy"},
+    "suite/__init__": set(),
     "measures": {"numpy", "torch"},
-    "axes": {"numpy", "matplotlib"},
     "plots": {"numpy", "matplotlib"},
     "checks": {"numpy", "torch"},
 }
+MOST_LINES = 250
 HEAVY = {"torch", "transformers", "matplotlib", "huggingface_hub", "tokenizers", "ipywidgets", "IPython"}
-MODULES = sorted((ROOT / PACKAGE).rglob("*.py"))
+MODULES = rooms.modules()
 
 
-def part_of(path):
-    """The part that a module belongs to: the first name below pythia_course."""
-    return path.relative_to(ROOT / PACKAGE).parts[0].removesuffix(".py").replace("__init__", "")
+def name_of(path):
+    """ "suite/__init__" of pythia_course/suite/__init__.py."""
+    return path.relative_to(rooms.PACKAGE).with_suffix("").as_posix()
 
 
-def imported(path):
-    """The dotted names a file imports, inside functions too; `from pythia_course import x` counts whole."""
-    package = (PACKAGE, *path.relative_to(ROOT / PACKAGE).parts[:-1])
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else ()
-            base = ".".join((*above, *filter(None, [node.module])))
-            yield from [f"{PACKAGE}.{alias.name}" for alias in node.names] if base == PACKAGE else [base]
+@pytest.mark.parametrize("room", sorted(rooms.arrows()))
+def test_imports_point_down(room):
+    assert room in MAY_IMPORT, f"say in MAY_IMPORT what {room} may import"
+    assert rooms.arrows()[room].keys() <= MAY_IMPORT[room]
 
 
-def parts_imported(path):
-    """The parts of the course that a file imports, without its own; a name that is no module is the front
-    door's."""
-    names = [name.split(".") for name in imported(path)]
-    parts = {part_of(path)} | {part_of(module) for module in MODULES}
-    found = {name[1] if name[1:] and name[1] in parts else "" for name in names if name[0] == PACKAGE}
-    return found - {part_of(path)}
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_uses_only_the_libraries_of_its_room(path):
+    libraries = {name.split(".")[0] for name in rooms.imported(path)} - {PACKAGE} - sys.stdlib_module_names
+    for allowed in (MAY_USE.get(rooms.room_of(path)), MAY_USE.get(name_of(path))):
+        assert allowed is None or libraries <= allowed
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_point_down(path):
-    part = part_of(path)
-    assert part in MAY_IMPORT, f"say in MAY_IMPORT what {part} may import"
-    assert parts_imported(path) <= MAY_IMPORT[part]
-    if part in MAY_USE:
-        libraries = {name.split(".")[0] for name in imported(path)} - {PACKAGE} - sys.stdlib_module_names
-        assert libraries <= MAY_USE[part]
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_is_short_enough_to_read(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
 
 
-def test_the_arrows_make_no_circle():
-    left = dict(MAY_IMPORT)
+def test_neither_rooms_nor_modules_import_one_another_in_a_circle():
+    assert_no_circle(MAY_IMPORT)
+    assert_no_circle({path: below - {path} for path, below in rooms.module_arrows().items()})
+
+
+def assert_no_circle(arrows):
+    left = dict(arrows)
     while left:
         free = [part for part, below in left.items() if not below & left.keys()]
-        assert free, f"these parts import one another: {sorted(left)}"
+        assert free, f"these import one another: {sorted(map(str, left))}"
         for part in free:
             del left[part]
+
+
+def test_a_circle_is_found():
+    with pytest.raises(AssertionError, match="'a', 'b'"):
+        assert_no_circle({"a": {"b"}, "b": {"a"}, "c": {"a"}})
 
 
 def run_python(code):
@@ -137,7 +102,7 @@ def test_importing_the_package_takes_under_three_tenths_of_a_second():
 
 
 def test_opening_the_door_imports_no_heavy_library():
-    code = "import sys, pythia_course, pythia_course.loading, pythia_course.tracing; print(*sys.modules)"
+    code = "import sys, pythia_course, pythia_course.inside.loading, pythia_course.inside.tracing; print(*sys.modules)"
     assert HEAVY.isdisjoint(run_python(code).split())
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from lab import SECONDS, jupyterlab, wait_for_kernel
+from support.lab import SECONDS, jupyterlab, wait_for_kernel
 
 LESSONS = Path(__file__).resolve().parents[1] / "notebooks"
 FIRST_PICTURE = 10  # seconds from Run All, on two cores with nothing else to do

@@ -4,7 +4,7 @@ import numpy as np
 
 from pythia_course import suite
 from pythia_course.checks.verdict import NOT_YET, Verdict, judge, run
-from pythia_course.zero_shot import MODELS, STEPS, TASKS, zero_shot
+from pythia_course.suite.zero_shot import MODELS, STEPS, TASKS, zero_shot
 
 
 def tokens_seen(answer, step):

@@ -30,7 +30,7 @@ def _missing(package):
 
 
 def _short_of_memory():
-    from pythia_course.memory import available_memory
+    from pythia_course.machine.memory import available_memory
 
     left = available_memory()
     return (

@@ -6,7 +6,7 @@ import numpy as np
 
 from pythia_course import suite
 from pythia_course.checks.verdict import NOT_YET, Verdict, judge, run
-from pythia_course.paths import PARTS, part_of, translate
+from pythia_course.inside.module_paths import PARTS, part_of, translate
 
 
 def untied(answer, name="gpt2"):

@@ -8,7 +8,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from pythia_course import budget, suite
+from pythia_course import suite
+from pythia_course.machine import budget
 
 
 class UsageError(ValueError):

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 from pythia_course import suite
 from pythia_course.commands import UsageError
-from pythia_course.places import ModelNotFound, Place, StepNotFound, find
+from pythia_course.errors import ModelNotFound, StepNotFound
+from pythia_course.hub.addresses import Place, find
 
 _RANGE = re.compile(r"(\d+)-(\d+)(?:/([1-9]\d*))?", re.ASCII)
 

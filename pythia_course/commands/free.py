@@ -5,8 +5,9 @@ import sys
 from contextlib import contextmanager
 
 from pythia_course.commands import UsageError, add_command, model_cache, say
-from pythia_course.memory import in_words
-from pythia_course.places import ModelNotFound, Place, StepNotFound, find
+from pythia_course.errors import ModelNotFound, StepNotFound
+from pythia_course.hub.addresses import Place, find
+from pythia_course.machine.memory import in_words
 
 ABOUT = """\
 Delete a downloaded checkpoint from this machine. It says first how much that is, and asks. A checkpoint that was
@@ -34,7 +35,7 @@ def add_to(commands) -> None:
 
 def run(options) -> int:
     """Say what would go, ask, and delete it; gives the exit code."""
-    from pythia_course import cache
+    from pythia_course.hub import cache
 
     try:
         place = find(options.name, options.step)
@@ -59,7 +60,7 @@ def run(options) -> int:
 
 def _here(place: Place, every: bool) -> list:
     """What the cache holds of a checkpoint, or of every checkpoint of its model."""
-    from pythia_course.cache import cached
+    from pythia_course.hub.cache import cached
 
     return [item for item in cached() if item.name == place.name and (every or place.revision in item.branches)]
 

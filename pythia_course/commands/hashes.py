@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from pythia_course.failures import plain_errors
-from pythia_course.patience import SECONDS_TO_ANSWER, patiently, within
-from pythia_course.places import Place
+from pythia_course.hub.addresses import Place
+from pythia_course.hub.failures import plain_errors
+from pythia_course.hub.patience import SECONDS_TO_ANSWER, patiently, within
 
 _BLOCK = 1 << 22
 

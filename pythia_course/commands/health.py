@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-from pythia_course import budget, suite
+from pythia_course import suite
 from pythia_course.commands import cache_size, model_cache
-from pythia_course.memory import available_memory, in_words
+from pythia_course.machine import budget
+from pythia_course.machine.memory import available_memory, in_words
 
 OK, WARNING, BROKEN = "ok", "warning", "broken"
 ANSWER_WITHIN = 5  # seconds, for the hub

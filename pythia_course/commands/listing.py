@@ -8,9 +8,10 @@ from pathlib import Path
 
 from pythia_course import suite
 from pythia_course.commands import add_command, cache_size, model_cache, opens_as
-from pythia_course.folders import ARCHITECTURES
-from pythia_course.memory import available_memory, in_words
-from pythia_course.places import ModelNotFound, StepNotFound, find
+from pythia_course.errors import ModelNotFound, StepNotFound
+from pythia_course.hub.addresses import find
+from pythia_course.hub.model_files import ARCHITECTURES
+from pythia_course.machine.memory import available_memory, in_words
 
 ABOUT = """\
 List the models that the course knows: how large each is, at how many steps of its training it can be opened, in which
@@ -76,7 +77,7 @@ def _tiny_parameters(name: str) -> int:
 
 def _cached() -> dict[str, list[dict]]:
     """Model -> its checkpoints in the hub's cache; of other people's models, those that the course can open."""
-    from pythia_course.cache import cached
+    from pythia_course.hub.cache import cached
 
     found = {}
     for item in cached():
@@ -89,7 +90,7 @@ def _cached() -> dict[str, list[dict]]:
 
 def _folder(item) -> Path | None:
     """The folder of a cached checkpoint; None where something is missing, or it has no name by which to open it."""
-    from pythia_course.hub import cached_folder
+    from pythia_course.hub.fetching import cached_folder
 
     try:
         place = find(item.name, item.step)

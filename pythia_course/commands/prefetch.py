@@ -5,11 +5,12 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pythia_course import budget
 from pythia_course.commands import add_command, hashes, model_cache
 from pythia_course.commands.choosing import chosen
-from pythia_course.memory import in_words
-from pythia_course.places import HubUnreachable, ModelDamaged, Place
+from pythia_course.errors import HubUnreachable, ModelDamaged
+from pythia_course.hub.addresses import Place
+from pythia_course.machine import budget
+from pythia_course.machine.memory import in_words
 
 if TYPE_CHECKING:
     from pythia_course.commands.progress import Bars
@@ -86,7 +87,7 @@ def _ask(places: list[Place]) -> dict[Place, int]:
     Raises HubUnreachable, and DiskFull when they would not fit.
     """
     from pythia_course.commands.progress import asking, going_on
-    from pythia_course.hub import download_plan
+    from pythia_course.hub.fetching import download_plan
 
     sizes = {}
     for place in asking(places):
@@ -116,15 +117,15 @@ def _fetch_all(sizes: dict[Place, int]) -> int:
 
 def _fetch(place: Place, missing: int, bars: "Bars") -> str:
     """Fetch one model and check it; gives the line that says so."""
-    from pythia_course import hub
+    from pythia_course.hub import fetching
 
-    folder = hub.fetch(place, progress=bars.fetching(place))
+    folder = fetching.fetch(place, progress=bars.fetching(place))
     how, expected = ("fetched" if missing else "was here"), _hashes(place, folder, missing, bars)
     if bad := hashes.damaged(folder, expected, bars.checking(place, folder)):
         how = "was damaged and is fetched anew"
         for path in bad:
             hashes.discard(path)
-        folder = hub.fetch(place, progress=bars.fetching(place))
+        folder = fetching.fetch(place, progress=bars.fetching(place))
         if bad := hashes.damaged(folder, expected, bars.checking(place, folder)):
             what = f"{', '.join(path.name for path in bad)} of {place}"
             raise ModelDamaged(f"Twice {what} came other than the hub has it: try another network or disk.")

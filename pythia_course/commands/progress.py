@@ -8,8 +8,9 @@ from typing import Self
 from tqdm import tqdm
 
 from pythia_course.commands import say
-from pythia_course.places import ModelDamaged, ModelNotFound, ModelRefused, Place, StepNotFound
-from pythia_course.reports import in_patience
+from pythia_course.errors import ModelDamaged, ModelNotFound, ModelRefused, StepNotFound
+from pythia_course.hub.addresses import Place
+from pythia_course.hub.reports import in_patience
 
 _QUIET = {"disable": None, "leave": False, "dynamic_ncols": True}  # disable=None: no bar where there is no terminal
 

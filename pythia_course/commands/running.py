@@ -11,8 +11,9 @@ from subprocess import DEVNULL
 from pythia_course import suite
 from pythia_course.commands import opens_as
 from pythia_course.commands.health import BROKEN, INSTALL_AGAIN, OK, WARNING, Finding
-from pythia_course.memory import in_words
-from pythia_course.places import MODEL_VARIABLE, ModelNotFound, Place, StepNotFound, find
+from pythia_course.errors import ModelNotFound, StepNotFound
+from pythia_course.hub.addresses import MODEL_VARIABLE, Place, find
+from pythia_course.machine.memory import in_words
 
 START_WITHIN = 30  # seconds, for a kernel on a machine that has much else to do
 PROMPT, NEXT = "One day Mia went to the", " garden"  # all four tiny models go on like that
@@ -132,7 +133,7 @@ def _opening(place: Place) -> Finding:
     """Whether the model asked for is here, or can come, and fits."""
     from huggingface_hub import constants
 
-    from pythia_course.hub import cached_folder
+    from pythia_course.hub.fetching import cached_folder
 
     text, spec = f"load() opens {place} ({MODEL_VARIABLE})", suite.SUITE.get(place.name)
     if spec and opens_as(spec) is None:

@@ -4,7 +4,8 @@ from functools import lru_cache
 
 import torch
 
-from ..measures import best_head, induction_scores, previous_token_scores, repeated_random_tokens
+from pythia_course.measures import best_head, induction_scores, previous_token_scores, repeated_random_tokens
+
 from .corpus import END_OF_TEXT, SEED, SOURCE_NAMES, encode, held_out
 from .dice import Dice
 from .sources import weather

@@ -2,7 +2,8 @@
 
 import re
 
-from ..bars import bar
+from pythia_course.machine.bars import bar
+
 from .corpus import CONTEXT, ROWS, STEPS, planted_at, training_document
 from .dice import Dice
 

@@ -1,0 +1,41 @@
+"""Every error of the course's own that a user can meet: one sentence, what was wanted, what came and what to do.
+
+Each is also one of Python's own kinds, so that a program may catch it by either name.  What only a command line can do
+wrong is argparse's and `commands.UsageError`'s; a wrong argument is a plain ValueError or TypeError.
+"""
+
+
+class ModelNotFound(ValueError):
+    """No model of that name, or a folder without one."""
+
+
+class StepNotFound(ValueError):
+    """The model has no checkpoint at that step."""
+
+
+class ModelRefused(ValueError):
+    """The model is there, but the course does not understand it or will not run its code."""
+
+
+class ModelDamaged(OSError):
+    """The model's files are there but cannot be read."""
+
+
+class HubUnreachable(OSError):
+    """The model is not on this machine, and the hub did not hand it over."""
+
+
+class DiskFull(OSError):
+    """The model does not fit on the disk beside what is there."""
+
+
+class ModelTooLarge(MemoryError):
+    """The model does not fit into the memory that this process may use."""
+
+
+class DuplicateCheckpoints(ValueError):
+    """Some of the checkpoints asked for hold the same weights, so that they show no training."""
+
+
+class MeasureFailed(RuntimeError):
+    """The measure raised an error at one of the checkpoints; that error is shown above this one."""

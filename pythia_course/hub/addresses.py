@@ -1,0 +1,125 @@
+"""Where a model lives: a name and a step -> a folder on this machine or a branch on the hub.
+
+Nothing here asks the network or imports torch; it only reads names.
+"""
+
+import difflib
+import operator
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pythia_course import suite
+from pythia_course.errors import ModelNotFound, StepNotFound
+
+DEFAULT_MODEL = "tiny-pythia"
+MODEL_VARIABLE = "PYTHIA_COURSE_MODEL"
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A model's name and where its files are: either `folder`, or `hub_id` and `revision` (a branch)."""
+
+    name: str
+    step: int | None
+    folder: Path | None = None
+    tokenizer: Path | None = None  # a folder; None: beside the weights
+    hub_id: str | None = None
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        if self.folder and not self.tokenizer:
+            return str(self.folder)
+        return self.name if self.step is None else f"{self.name} at step {self.step}"
+
+
+def find(name: str | os.PathLike | None = None, step: int | None = None) -> Place:
+    """Read a name as `pythia_course.load` takes it.  A name the course knows wins over a folder of that name.
+
+    Raises ModelNotFound or StepNotFound.
+    """
+    if name is None:
+        name = os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL
+    step = _whole_number(step)
+    text = os.fspath(name)
+    known = suite.short_name(text) if isinstance(name, str) else ""
+    if known in suite.TINY:
+        return _tiny(known, step)
+    if known in suite.HUB_IDS:
+        return _published(known, step)
+    if text.strip() and Path(text).expanduser().is_dir():
+        return _folder(Path(text).expanduser(), step)
+    if isinstance(name, str) and _HUB_ID.fullmatch(text) and not re.search(r"\.\.|--", text):
+        return Place(text, step, hub_id=text, revision="main" if step is None else f"step{step}")
+    raise ModelNotFound(_not_a_name(text))
+
+
+def _whole_number(step) -> int | None:
+    try:
+        return None if step is None else operator.index(step)
+    except TypeError:
+        raise StepNotFound(f"A step is a whole number such as 3000, but {step!r} came.") from None
+
+
+def _tiny(name: str, step: int | None) -> Place:
+    available = suite.steps(name)
+    if not available:
+        raise ModelNotFound(
+            f"{name} ships with the course, but its weights are missing from {suite.TINY_WEIGHTS / name}: "
+            "install the course again."
+        )
+    step = available[-1] if step is None else step
+    if step not in available:
+        raise StepNotFound(no_step(name, step, available))
+    return Place(name, step, suite.TINY_WEIGHTS / name / f"step{step}", suite.TINY_TOKENIZER)
+
+
+def _published(name: str, step: int | None) -> Place:
+    available = suite.steps(name)
+    if not available and step is not None:
+        raise StepNotFound(
+            f"{name} was published only once trained, so it has no step {step}: leave step out, or take a "
+            'Pythia, as in load("pythia-160m", step=3000).'
+        )
+    step = available[-1] if available and step is None else step
+    if available and step not in available:
+        raise StepNotFound(no_step("Pythia", step, available))
+    # The last step is the main branch: one copy in the cache serves both names.
+    last = step is None or step == available[-1]
+    return Place(name, step, hub_id=suite.HUB_IDS[name], revision="main" if last else f"step{step}")
+
+
+def _folder(folder: Path, step: int | None) -> Place:
+    if step is not None:
+        raise StepNotFound(f"The folder {folder} holds one model and so has no step {step}: leave step out.")
+    return Place(folder.resolve().name, None, folder)
+
+
+def no_step(kind: str, step: int, available: tuple[int, ...]) -> str:
+    """One sentence: "No Pythia checkpoint at step 1500; the nearest are 1000 and 2000."."""
+    nearest = suite.nearest_steps(step, available)
+    return (
+        f"No {kind} checkpoint at step {step}; the nearest {'is' if len(nearest) == 1 else 'are'} "
+        f"{' and '.join(map(str, nearest))}."
+    )
+
+
+def similar(name: str) -> str:
+    """ "; did you mean pythia-160m?" for the nearest name the course knows, or nothing."""
+    known = [*suite.TINY, *suite.HUB_IDS]
+    near = difflib.get_close_matches(name.rsplit("/")[-1].lower(), known, n=2, cutoff=0.7)
+    return f'; did you mean "{near[0]}"?' if near else "."
+
+
+def _not_a_name(text: str) -> str:
+    """Say what is wrong with a name that is neither known, nor a folder, nor a hub id."""
+    if not text.strip():
+        return 'A model needs a name, as in load("pythia-160m"); load() alone opens tiny-pythia.'
+    if "://" in text:
+        return f'{text!r} is a web address: give the last two parts, as in load("EleutherAI/pythia-160m").'
+    if "/" in text or "\\" in text:
+        return f"{text!r} is not a folder here, nor a model's name on the hub, which looks like owner/name."
+    return f"The course has no model called {text!r}{similar(text)} Others need their owner: owner/name."

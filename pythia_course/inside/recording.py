@@ -1,0 +1,135 @@
+"""Hooks that always leave, and a recorder that copies what passes by them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pythia_course.inside.anatomy import FAMILIES
+
+if TYPE_CHECKING:
+    import torch
+
+
+@contextmanager
+def hooks(places):
+    """Place hooks while the block runs; they leave also when it fails or is interrupted.
+
+    places: pairs (a module's `register_…_hook`, the function to call).  A hook placed later sees what earlier
+    ones on the same module changed.
+    """
+    handles = []
+    try:
+        for register, hook in places:
+            handles.append(register(hook))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def quiet(model):
+    """No gradients and no dropout inside; the model's own mode comes back."""
+    import torch
+
+    training = model.training
+    try:
+        if training:
+            model.eval()
+        with torch.no_grad():
+            yield
+    finally:
+        if training:
+            model.train()
+
+
+class Recorder:
+    """Hooks that copy what passes by into arrays with a leading layer axis."""
+
+    def __init__(self, spec, model, fields):
+        self.fields, self.spec, self.model = set(fields), spec, model
+        self.anatomy = FAMILIES[spec.family]
+        self.rotation = None  # (cos, sin)
+        self.kept = {}
+        self.projected = {name.removesuffix("_unrotated") for name in fields} & {"queries", "keys", "values"}
+        if self.anatomy.rotary and self.projected & {"queries", "keys"}:
+            self.projected |= {"queries", "keys"}  # the library rotates them together
+
+    def places(self):
+        """Pairs for `hooks`, only what the wanted fields need."""
+        layers = self.model.get_submodule(self.anatomy.layers)
+        if self.anatomy.rotary and self.projected & {"queries", "keys"}:
+            yield self.model.get_submodule(self.anatomy.rotary).register_forward_hook, self.see_rotation
+        if "residual" in self.fields:
+            yield layers[0].register_forward_pre_hook, self.see_embedding
+        for number, layer in enumerate(layers):
+            yield from self.places_in(number, layer)
+
+    def places_in(self, number, layer):
+        if "residual" in self.fields:
+            yield layer.register_forward_hook, partial(self.see_layer, number)
+        if self.fields & {"attention", "attn_out"}:
+            attention = layer.get_submodule(self.anatomy.attention)
+            yield attention.register_forward_hook, partial(self.see_attention, number)
+        if "z" in self.fields:
+            output = layer.get_submodule(self.anatomy.output)
+            yield output.register_forward_pre_hook, partial(self.see_heads, number)
+        if "mlp_out" in self.fields:
+            yield layer.get_submodule(self.anatomy.mlp).register_forward_hook, partial(self.see_mlp, number)
+        for part in self.anatomy.projections:
+            if self.projected.intersection(part.parts):
+                module = layer.get_submodule(part.path)
+                yield module.register_forward_hook, partial(self.see_projection, number, part)
+
+    def see_embedding(self, module, args):
+        self.keep("residual", 0, args[0][0], count=self.spec.layers + 1)
+
+    def see_layer(self, number, module, args, out):
+        stream = out[0] if isinstance(out, tuple) else out  # a tuple from GPT-Neo's layers, else a tensor
+        self.keep("residual", number + 1, stream[0])
+
+    def see_attention(self, number, module, args, out):
+        added, weights = out
+        if "attn_out" in self.fields:
+            self.keep("attn_out", number, added[0])
+        if "attention" in self.fields:
+            self.keep("attention", number, weights[0])
+
+    def see_heads(self, number, module, args):
+        by_head = args[0][0].unflatten(-1, (self.spec.heads, -1))  # (position, head, head_dim)
+        self.keep("z", number, by_head.transpose(0, 1))
+
+    def see_mlp(self, number, module, args, out):
+        self.keep("mlp_out", number, out[0])
+
+    def see_projection(self, number, part, module, args, out):
+        for name, piece in part.split(out[0], self.spec.heads).items():
+            if name in self.projected:
+                # in the model's own dtype, so that the rotation rounds as the model's does
+                self.keep(name, number, piece, dtype=piece.dtype)
+
+    def see_rotation(self, module, args, out):
+        self.rotation = tuple(part.cpu() for part in out)
+
+    def keep(self, name, index, value, *, count=None, dtype=None):
+        """Copy one layer's value into its place, so that never more than one layer is held twice."""
+        import torch
+
+        if name not in self.kept:
+            shape = (count or self.spec.layers, *value.shape)
+            self.kept[name] = torch.empty(shape, dtype=dtype or torch.float32)
+        self.kept[name][index] = value
+
+    def arrays(self) -> dict[str, torch.Tensor]:
+        """Everything kept, in float32, with queries and keys both as projected and as used in the scores."""
+        found = dict(self.kept)
+        for name in self.projected & {"queries", "keys"}:
+            found[f"{name}_unrotated"] = found[name]
+        if self.rotation:
+            from transformers.models.gpt_neox.modeling_gpt_neox import apply_rotary_pos_emb
+
+            turned = apply_rotary_pos_emb(found["queries"], found["keys"], *self.rotation)
+            found["queries"], found["keys"] = turned
+        return {name: array.float() for name, array in found.items()}

@@ -1,0 +1,180 @@
+"""Any measure over any checkpoints of any model: `sweep(name, steps, measure)`.
+
+    def best_previous_token_head(lm):
+        attention = lm.trace("the cat sat on the mat", keep=["attention"]).attention
+        return measures.previous_token_scores(attention).max()
+
+    scores = sweep("tiny-pythia", None, best_previous_token_head)
+
+Each result is on the disk as soon as it is there: stop a sweep, or have it killed, and the same call goes on where it
+was.  It measures anew where the measure's code, or a value or function that it reads, has changed.
+"""
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pythia_course.hub import cache, fetching
+from pythia_course.hub.addresses import Place
+from pythia_course.inside.tracing import LanguageModel
+from pythia_course.training import audit
+from pythia_course.training.fingerprint import fingerprint
+from pythia_course.training.store import Store, folder_name
+from pythia_course.training.workers import Job, run
+
+
+def sweep(
+    name: str | os.PathLike | None = None,
+    steps: Iterable[int] | int | None = None,
+    measure: Callable[[LanguageModel], Any] | None = None,
+    *,
+    label: str | None = None,
+    keep: str | os.PathLike | bool = True,
+    workers: int | None = None,
+    free: bool = False,
+    duplicates: str = "refuse",
+    dtype: str = "float32",
+    device: str = "cpu",
+    progress: bool = True,
+) -> "Sweep":
+    """Measure a model at each of these steps of its training: {step: what `measure(lm)` returned}.
+
+    name: as `pythia_course.load` takes it.  steps: which ones; None for all that there are.
+    measure: is given an opened model; returns a number, an array (numpy, torch, list) or a dict of these by name.
+    label: a name for what is measured, in place of the measure's code: results under it are used again whatever the
+        code is now.
+    keep: a folder for the results, in place of the course's own (`cache.own_folder()`/sweeps); False for none.
+    workers: so many processes, each with one model in memory, on their share of the processors; 1 or None for
+        none besides this one.  Without it, joblib's own settings count, so that a cluster takes part with
+        `with joblib.parallel_config(backend="dask"): sweep(...)`.
+    free: delete each download once it was measured (not what was here before).
+    duplicates: "keep" for checkpoints that are known to be equal; see `audit.refuse_duplicates`.
+    dtype: "float32", or "bfloat16" for half the memory.  device: as for `load`.
+    progress: show a bar with the remaining time where it takes more than two seconds.
+
+    Raises, before anything is measured, what `load` raises for a name or a step, and DuplicateCheckpoints; then
+    MeasureFailed, which names the step.  What was measured before an error or an interrupt is kept.
+    """
+    _check(measure, duplicates, workers, dtype)
+    places = audit.checkpoint_places(name, steps)
+    weights = audit.check(places, duplicates, progress=progress)
+    store = None if keep is False else _store(keep, places[0], measure, label, dtype, device)
+    kept = {place.step: store.read(place.step, weights[place.step]) for place in places} if store else {}
+    todo = [place for place in places if kept.get(place.step) is None]
+    fetched = [place for place in todo if free and place.hub_id and not fetching.cached_folder(place)]
+    try:
+        job = Job(measure, store, dtype, device, free)
+        for step, value in run(job, todo, weights, workers, progress):
+            kept[step] = value
+            if store and not store.path(step).exists():  # measured on a machine with another disk
+                store.write(step, value, weights[step])
+    finally:
+        _free_leftovers(fetched)
+    return Sweep(places[0].name, kept)
+
+
+def _check(measure, duplicates, workers, dtype):
+    if not callable(measure):
+        raise TypeError(
+            "sweep needs a measure, a function of a model, in the third place, as in "
+            f"sweep('tiny-pythia', None, measure), but {measure!r} came."
+        )
+    if duplicates not in audit.DUPLICATES:
+        raise ValueError(f"duplicates is one of {', '.join(audit.DUPLICATES)}, but {duplicates!r} came.")
+    if workers is not None and (not isinstance(workers, int) or workers < 1):
+        raise ValueError(f"workers is a number of processes, 1 or more, but {workers!r} came.")
+    if dtype == "auto":
+        raise ValueError(
+            "A sweep measures every checkpoint in the same numbers: dtype is float32 or bfloat16, not auto."
+        )
+
+
+def _store(keep, place: Place, measure, label, dtype, device) -> Store:
+    """Where the results of this measure of this model are kept."""
+    root = cache.own_folder() / "sweeps" if keep is True else Path(keep).expanduser()
+    key = json.dumps([label, None if label else fingerprint(measure), dtype, str(device)])
+    name = f"{folder_name(label or _name(measure))[-60:]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    store = Store(root / folder_name(place.name) / name)
+    try:
+        store.prepare()
+    except OSError as error:
+        raise OSError(
+            f"No results can be kept in {store.folder} ({error.strerror}): name another folder with keep=, or none "
+            "with keep=False."
+        ) from None
+    return store
+
+
+def _name(measure) -> str:
+    """What a person would call it: the function's name, also where arguments were filled in."""
+    while isinstance(measure, functools.partial):
+        measure = measure.func
+    return getattr(measure, "__qualname__", type(measure).__name__)
+
+
+def _free_leftovers(places: list[Place]) -> None:
+    """Free what an error, or a file shared with another worker's checkpoint, left in the cache."""
+    for place in places:
+        if fetching.cached_folder(place):
+            cache.free(place.name, place.step)
+
+
+class Sweep(Mapping):
+    """What was measured: step -> number, array or dict of these, in order of the steps."""
+
+    def __init__(self, name: str, results: Mapping[int, Any]):
+        self.name = name
+        self._results = dict(sorted(results.items()))
+
+    def __getitem__(self, step):
+        return self._results[step]
+
+    def __iter__(self):
+        return iter(self._results)
+
+    def __len__(self):
+        return len(self._results)
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The steps, ascending."""
+        return tuple(self._results)
+
+    def array(self, key: str | None = None) -> np.ndarray:
+        """All results in one array, the steps first: (step, ...).
+
+        key: which of the values, where the measure returned a dict.
+        Raises ValueError where there is no such key, or where the shapes differ between steps.
+        """
+        values = list(self._results.values())
+        if isinstance(values[0], dict):
+            if key not in values[0]:
+                raise ValueError(
+                    f"Each result has {', '.join(values[0])}: name one, as in array({next(iter(values[0]))!r})."
+                )
+            values = [value[key] for value in values]
+        elif key is not None:
+            raise ValueError(f"Each result is one value without a name, so there is no {key!r}: leave it out.")
+        shapes = {np.shape(value) for value in values}
+        if len(shapes) > 1:
+            raise ValueError(f"The results have different shapes, {sorted(shapes)}: take them one by one, by step.")
+        return np.array(values)
+
+    def __repr__(self):
+        first = next(iter(self._results.values()))
+        each = ", ".join(f"{key}: {_kind(v)}" for key, v in first.items()) if isinstance(first, dict) else _kind(first)
+        count = len(self)
+        where = f"{count} steps, {self.steps[0]} to {self.steps[-1]}" if count > 1 else f"step {self.steps[0]}"
+        return f"Sweep of {self.name}: {where}; each {each}"
+
+
+def _kind(value) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array {value.shape}"
+    return "text" if isinstance(value, str) else "a number"

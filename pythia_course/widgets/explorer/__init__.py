@@ -1,0 +1,242 @@
+"""Every head of a model at a glance and any one in detail, moved with the mouse or the keyboard in the browser."""
+
+import base64
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anywidget
+import numpy as np
+import traitlets
+
+from pythia_course import measures, plots
+from pythia_course.plots.labels import printable
+
+HERE = Path(__file__).parent
+MOST_TOKENS = 512
+MOST_BYTES = 32_000_000
+# Inches of the static picture: its width, the height a model takes, and the side of either drawing.
+WIDE, TALL, SIDE = 9.4, 5.8, 3.8
+SHORTEST_PERIOD = 3  # a repetition shorter than that is more often chance than a prompt made for induction
+
+
+class AttentionExplorer(anywidget.AnyWidget):
+    """Thumbnails of all heads; the one chosen is drawn large, and a token shows where it looks.
+
+    attention: (layer, head, query, key), each row sums to 1.  tokens: one label a position.
+    scores: {name: (layer, head) numbers} to sort by, beside the previous-token and first-token scores of this
+    prompt and, where it is one text twice, the induction score.  period: tokens in one copy, if that is not seen.
+    The head shown is `explorer.layer`, `explorer.head`; both can be set from code.
+
+    Where no kernel runs, a picture of the head chosen when the cell ran stands in its place.
+    """
+
+    _esm = HERE / "explorer.js"
+    _css = HERE / "explorer.css"
+    _weights = traitlets.Bytes(help="Weights of all models one after another, as `packed` makes them.").tag(sync=True)
+    _colors = traitlets.Bytes(help="Red, green and blue of the 256 levels.").tag(sync=True)
+    _models = traitlets.List(help="Name, tokens, numbers of layers and heads, and scores of each.").tag(sync=True)
+    _title = traitlets.Unicode().tag(sync=True)
+    layer = traitlets.Int(help="The layer shown.").tag(sync=True)
+    head = traitlets.Int(help="The head shown.").tag(sync=True)
+
+    def __init__(self, attention, tokens, *, title="", scores=None, period=None, layer=0, head=0):
+        self._open([_Model("", attention, tokens, scores, period)], title, layer, head)
+
+    @classmethod
+    def compare(cls, models, *, title="", scores=None, layer=0, head=0):
+        """Two models side by side, always at the same layer and head; their tokens may differ.
+
+        models: {name: (attention, tokens)}.  scores: {name: {score: (layer, head) numbers}}.
+        """
+        if not isinstance(models, dict) or not models:
+            raise ValueError(
+                "AttentionExplorer.compare needs a dictionary {name: (attention, tokens)}, for example "
+                '{"tiny-pythia": (trace.attention, trace.tokens), …}, ' + f"got {type(models).__name__}."
+            )
+        pairs = [_Model(name, *_pair(name, pair), (scores or {}).get(name)) for name, pair in models.items()]
+        explorer = cls.__new__(cls)  # __init__ takes one model
+        explorer._open(pairs, title, layer, head)
+        return explorer
+
+    def _open(self, shown, title, layer, head):
+        _check_size(shown)
+        self._shown = shown
+        super().__init__(
+            _weights=b"".join(packed(model.attention) for model in shown),
+            _colors=_color_table(),
+            _models=[model.described() for model in shown],
+            _title=str(title),
+            layer=layer,
+            head=head,
+        )
+
+    @traitlets.validate("layer", "head")
+    def _exists(self, proposal):
+        name, value = proposal.trait.name, proposal.value
+        number = max(model.attention.shape[name == "head"] for model in self._shown)
+        if not 0 <= value < number:
+            raise ValueError(f"There are {name}s 0 to {number - 1}, but {name} {value} was asked for.")
+        return value
+
+    def __repr__(self):
+        said = [
+            f"{model.name + ': ' if model.name else ''}{layers} × {heads} heads, {positions} tokens"
+            for model in self._shown
+            for layers, heads, positions, _ in [model.attention.shape]
+        ]
+        return f"AttentionExplorer of {'; '.join(said)} (run the notebook to use it)"
+
+    def _repr_mimebundle_(self, **kwargs):
+        data, metadata = super()._repr_mimebundle_(**kwargs)
+        return data | {"image/png": base64.b64encode(self._png()).decode("ascii")}, metadata
+
+    def _png(self):
+        """What the browser shows at first, as the bytes of a PNG: all heads and the chosen one of each model."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        # No pyplot, so no notebook cell shows or closes it; and no layout engine, which would take a second.
+        number = len(self._shown)
+        figure = Figure((WIDE, TALL * number), dpi=80)
+        FigureCanvasAgg(figure)
+        size = SIDE / WIDE, SIDE / TALL / number
+        for place, model in enumerate(self._shown):
+            bottom = 1 - (place + 1) / number
+            left, right = (figure.add_axes((x, bottom, *size)) for x in (0, 1 - size[0]))
+            model.draw(left, right, self.layer, self.head)
+        if self._title:
+            figure.suptitle(self._title, y=1 - (TALL - SIDE - 0.6) / TALL / number, parse_math=False)
+        file = io.BytesIO()
+        figure.savefig(file, format="png", bbox_inches="tight", metadata={"Software": None})
+        return file.getvalue()
+
+
+@dataclass
+class _Model:
+    """The attention of one model on its prompt, found to be what the explorer can draw."""
+
+    name: str
+    attention: np.ndarray
+    tokens: list
+    scores: dict | None = None
+    period: int | None = None
+    shown_tokens: list = field(init=False)
+
+    def __post_init__(self):
+        self.name, self.tokens = str(self.name), list(self.tokens)
+        self.attention = _checked(self.attention, self.tokens)
+        self.shown_tokens = [printable(token) for token in self.tokens]
+        self.scores = head_scores(self.attention, self.tokens, self.period) | {
+            str(label): _checked_score(label, values, self.attention.shape[:2])
+            for label, values in (self.scores or {}).items()
+        }
+
+    def described(self):
+        """What the browser is told beside the weights."""
+        layers, heads = self.attention.shape[:2]
+        scores = {label: np.round(values, 4).tolist() for label, values in self.scores.items()}
+        return {"name": self.name, "tokens": self.shown_tokens, "layers": layers, "heads": heads, "scores": scores}
+
+    def draw(self, left, right, layer, head):
+        """All heads on the left Axes and one on the right, if this model has it."""
+        layers, heads = self.attention.shape[:2]
+        here = layer < layers and head < heads
+        plots.attention_grid(self.attention, ax=left, highlight=(layer, head) if here else None, title=self.name)
+        if here:
+            plots.attention(self.attention[layer, head], self.tokens, ax=right, title=f"layer {layer}, head {head}")
+        else:
+            right.set_axis_off()
+
+
+def packed(attention):
+    """The weights that a query may have, as bytes: w is sent as round(255 w), off by at most 0.5 / 255.
+
+    attention: (layer, head, query, key), 0 to 1. Head follows head; query q of a head has its keys 0 to q.
+    """
+    queries, keys = np.tril_indices(attention.shape[-1])
+    return np.rint(255 * attention[..., queries, keys].clip(0, 1)).astype(np.uint8).tobytes()
+
+
+def head_scores(attention, tokens, period=None):
+    """{name: (layer, head)}: what each head does on this prompt, as far as it can be told there."""
+    if len(tokens) < 2:
+        return {}
+    scores = {
+        "previous token": measures.previous_token_scores(attention),
+        "first token": measures.first_token_scores(attention),
+    }
+    start, period = (0, period) if period else repetition(tokens)
+    if period:
+        scores["induction"] = measures.induction_scores(attention[..., start:, start:], period)
+    return scores
+
+
+def repetition(tokens):
+    """(start, period) of a prompt that is one text again and again, perhaps after one special token; else (0, 0)."""
+    for start in (0, 1):
+        text = list(tokens[start:])
+        for period in range(SHORTEST_PERIOD, len(text) // 2 + 1):
+            if text[period:] == text[:-period] and len(set(text[:period])) > 1:
+                return start, period
+    return 0, 0
+
+
+def _pair(name, pair):
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise ValueError(
+            f"AttentionExplorer.compare needs (attention, tokens) for {name!r}, got {type(pair).__name__}. "
+            "Pass (trace.attention, trace.tokens)."
+        )
+    return pair
+
+
+def _checked(attention, tokens):
+    """The attention as an array, or one sentence that says why it cannot be drawn."""
+    attention, number = np.asarray(attention), len(tokens)
+    if not 0 < number <= MOST_TOKENS:
+        raise ValueError(
+            f"AttentionExplorer draws prompts of 1 to {MOST_TOKENS} tokens, got {number}. "
+            "Pass trace.attention and trace.tokens of a prompt of that length."
+        )
+    if attention.ndim != 4 or attention.shape[2:] != (number, number) or not attention.size:
+        raise ValueError(
+            f"AttentionExplorer shows all heads: it needs shape (layer, head, {number}, {number}), one label a "
+            f"position, got {attention.shape}. Pass trace.attention and trace.tokens."
+        )
+    if not (attention.min() >= -1e-4 and attention.max() <= 1 + 1e-4):  # NaN is neither
+        raise ValueError(
+            f"AttentionExplorer draws weights from 0 to 1, got {attention.min():.3g} to {attention.max():.3g}. "
+            "Take the softmax of the scores first."
+        )
+    if np.abs(attention[..., *np.triu_indices(number, 1)]).max(initial=0) > 1e-4:
+        raise ValueError(
+            "AttentionExplorer shows models in which a token looks at itself and those before it, but here some "
+            "weight is on later tokens. Axes are (layer, head, query, key): were the last two swapped?"
+        )
+    return attention
+
+
+def _checked_score(label, values, shape):
+    values = np.asarray(values, dtype=float)
+    if values.shape != shape or not np.isfinite(values).all():
+        raise ValueError(
+            f"The score {label!r} needs one finite number a head, shape {shape} (layer, head), got {values.shape}."
+        )
+    return values
+
+
+def _check_size(models):
+    sizes = [model.attention[..., 0, 0].size * sum(range(1 + len(model.tokens))) for model in models]
+    if sum(sizes) > MOST_BYTES:
+        raise ValueError(
+            f"AttentionExplorer would send {sum(sizes) / 1e6:.0f} MB to the browser, more than its "
+            f"{MOST_BYTES / 1e6:.0f} MB. Pass fewer layers, for example trace.attention[:6], or a shorter prompt."
+        )
+
+
+def _color_table():
+    """viridis, the map of the static plots, as red, green and blue of its 256 levels."""
+    import matplotlib
+
+    return matplotlib.colormaps["viridis"](np.arange(256), bytes=True)[:, :3].tobytes()

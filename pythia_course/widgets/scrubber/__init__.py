@@ -1,0 +1,125 @@
+"""One slider through training: attention, next tokens, logit lens and scores of every checkpoint, in the browser."""
+
+import base64
+from functools import partial
+from pathlib import Path
+
+import anywidget
+import traitlets
+
+from pythia_course import suite
+from pythia_course.errors import DuplicateCheckpoints
+from pythia_course.training.audit import DUPLICATES, listed
+from pythia_course.training.sweep import sweep
+from pythia_course.widgets.explorer import _color_table
+from pythia_course.widgets.scrubber.picture import png
+from pythia_course.widgets.scrubber.snapshots import Moments, moment
+
+HERE = Path(__file__).parent
+
+
+class TrainingScrubber(anywidget.AnyWidget):
+    """A slider with a notch a checkpoint moves all that is shown; drawn in the browser from data sent once.
+
+    steps: training steps, ascending.  tokens: one label a position.  At least one of the others:
+    attention: (step, layer, head, query, key), each row sums to 1; its previous-token, first-token and, where the
+        prompt is one text twice, induction scores are shown with it.
+    predictions: for each step a list of (token, probability), the likeliest first, as `lm.predict` gives it.
+    lens: (words, probabilities), both (step, layer + 1, position): what the model would say next if it stopped
+        after each layer.
+    scores: {name: (step,) numbers, or (step, layer, head) of which those of the head chosen are shown}.
+
+    duplicates: "refuse" steps whose attention or lens is the same to the last digit, since between them nothing was
+        learned (some published checkpoints are copies, see `audit`), or "keep" them.
+
+    What is shown is `scrubber.step`, `scrubber.layer` and `scrubber.head`; each can be set from code.  Where no
+    kernel runs, a picture of what was chosen when the cell ran stands in its place.
+    """
+
+    _esm = HERE / "scrubber.js"
+    _css = HERE / "scrubber.css"
+    _weights = traitlets.Bytes(help="Attention of all checkpoints, as `explorer.packed` makes it.").tag(sync=True)
+    _said = traitlets.Bytes(help="Words of the lens, uint32 places in the vocabulary.").tag(sync=True)
+    _sure = traitlets.Bytes(help="Their probabilities in 1/255.").tag(sync=True)
+    _colors = traitlets.Bytes(help="Red, green and blue of the 256 levels.").tag(sync=True)
+    _data = traitlets.Dict(help="All that is small: see `Moments.described`.").tag(sync=True)
+    _title = traitlets.Unicode().tag(sync=True)
+    step = traitlets.Int(help="The training step shown.").tag(sync=True)
+    layer = traitlets.Int(help="The layer of the head drawn large.").tag(sync=True)
+    head = traitlets.Int(help="The head drawn large.").tag(sync=True)
+
+    def __init__(
+        self, steps, tokens, attention=None, predictions=None, lens=None, scores=None, *,
+        title="", step=None, layer=0, head=0, duplicates="refuse",
+    ):  # fmt: skip
+        self._moments = moments = Moments(steps, tokens, attention, predictions, lens, scores)
+        if duplicates not in DUPLICATES:
+            raise ValueError(f"duplicates is one of {', '.join(DUPLICATES)}, but {duplicates!r} came.")
+        if duplicates == "refuse" and (same := moments.duplicates()):
+            raise _refusal(same)
+        super().__init__(
+            _weights=moments.weights(),
+            _said=moments.vocabulary()[1],
+            _sure=moments.sureness(),
+            _colors=_color_table(),
+            _data=moments.described(),
+            _title=str(title),
+            step=moments.steps[-1] if step is None else step,
+            layer=layer,
+            head=head,
+        )
+
+    @classmethod
+    def of(cls, name, text, steps=None, *, scores=None, duplicates="refuse", title=None, step=None, layer=0, head=0,
+           **options):  # fmt: skip
+        """Run checkpoints of a model over a text, each once and kept on disk by `sweep`, and show them.
+
+        name, steps: as `sweep` takes them, steps=None for all.  text: as `lm.trace` takes it.  scores: more of them,
+        as above.  options: what else `sweep` takes, such as keep=, a folder for what was collected.
+        Raises what `sweep` raises; above all DuplicateCheckpoints, for steps that serve the same weights.
+        """
+        found = sweep(name, steps, partial(moment, text=text), duplicates=duplicates, **options)
+        said = [list(zip(one["next"].tolist(), one["p"].tolist())) for one in found.values()]
+        lens = found.array("words"), found.array("sure")
+        return cls(
+            found.steps, found[found.steps[0]]["tokens"].tolist(), found.array("attention"), said, lens, scores,
+            title=found.name if title is None else title, step=step, layer=layer, head=head, duplicates=duplicates,
+        )  # fmt: skip
+
+    @traitlets.validate("step")
+    def _is_a_checkpoint(self, proposal):
+        steps = self._moments.steps
+        if proposal.value in steps:
+            return proposal.value
+        near = " and ".join(map(str, suite.nearest_steps(proposal.value, tuple(steps))))
+        raise ValueError(f"This scrubber has no step {proposal.value}; the nearest it has: {near}.")
+
+    @traitlets.validate("layer", "head")
+    def _exists(self, proposal):
+        name, value = proposal.trait.name, proposal.value
+        number = max(self._moments.heads[name == "head"], 1)
+        if not 0 <= value < number:
+            raise ValueError(f"There are {name}s 0 to {number - 1}, but {name} {value} was asked for.")
+        return value
+
+    def __repr__(self):
+        steps = self._moments.steps
+        return (
+            f"TrainingScrubber of {len(steps)} checkpoints, steps {steps[0]:,} to {steps[-1]:,}, "
+            f"{len(self._moments.tokens)} tokens (run the notebook to use it)"
+        )
+
+    def _repr_mimebundle_(self, **kwargs):
+        data, metadata = super()._repr_mimebundle_(**kwargs)
+        at = self._moments.steps.index(self.step)
+        picture = png(self._moments, self._title, at, self.layer, self.head)
+        return data | {"image/png": base64.b64encode(picture).decode("ascii")}, metadata
+
+
+def _refusal(groups):
+    same = "; ".join(map(listed, groups[:3]))
+    return DuplicateCheckpoints(
+        f"What was passed is the same to the last digit at steps {same}, so what lies between them is not training: "
+        "audit(name) says whether these checkpoints serve the same weights. Leave copies out, or show them all the "
+        "same with duplicates='keep'."
+    )

@@ -1,0 +1,346 @@
+"""The widgets: what is drawn when a slider moves, and what the picker does with good and bad choices."""
+
+import io
+import threading
+import time
+from types import SimpleNamespace
+
+import ipywidgets
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from pythia_course import errors, plots, suite
+from pythia_course.hub.fetching import Plan
+from pythia_course.widgets import AttentionViewer, ModelPicker, picker
+from pythia_course.widgets.shared.keyboard import KeyGuard
+
+TOKENS = [" the", " cat", "$x$", "<b>", "\n"]
+
+
+def causal(*shape):
+    scores = np.tril(np.random.default_rng(0).random(shape) ** 4)
+    return scores / scores.sum(-1, keepdims=True)
+
+
+def all_widgets(widget):
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from all_widgets(child)
+
+
+# ---------------------------------------------------------------------------------------------- attention viewer
+
+
+def pixels(viewer):
+    """The picture shown, decoded: RGB from 0 to 1, (row, column, 3)."""
+    with Image.open(io.BytesIO(viewer.image.value)) as image:
+        return np.asarray(image.convert("RGB")) / 255
+
+
+def colours_of_cells(viewer):
+    """The colour in the middle of each (query, key) cell of the picture shown."""
+    shown = pixels(viewer)
+    keys, queries = np.meshgrid(range(len(TOKENS)), range(len(TOKENS)))
+    x, y = viewer._picture.ax.transData.transform(np.stack([keys.ravel(), queries.ravel()], -1)).T
+    return shown[(shown.shape[0] - y).astype(int), x.astype(int)].reshape(len(TOKENS), len(TOKENS), 3)
+
+
+def expected_colours(weights):
+    """What `plots.attention` draws: its own image's colours, grey where nothing may be looked at."""
+    image = plots.attention(weights, TOKENS).images[0]
+    colours = image.to_rgba(image.get_array())[..., :3]
+    colours[image.get_array().mask] = matplotlib.colors.to_rgb(plots.NOT_ALLOWED)
+    plt.close("all")
+    return colours
+
+
+def test_moving_the_sliders_draws_that_head():
+    weights = causal(3, 2, 5, 5)
+    viewer = AttentionViewer(weights, TOKENS)
+    for layer, head in [(0, 0), (2, 0), (2, 1), (0, 1)]:
+        viewer.layer.value, viewer.head.value = layer, head
+        np.testing.assert_allclose(colours_of_cells(viewer), expected_colours(weights[layer, head]), atol=1 / 255)
+        assert viewer._picture.ax.get_title() == f"layer {layer}, head {head}"
+
+
+def test_the_picture_is_the_same_whichever_way_one_came_to_a_head():
+    weights = causal(2, 2, 5, 5)
+    viewer = AttentionViewer(weights, TOKENS)
+    first = pixels(viewer)
+    viewer.head.value = 1
+    assert (pixels(viewer) != first).any()
+    viewer.head.value = 0
+    np.testing.assert_array_equal(pixels(viewer), first)
+
+
+def test_the_picture_keeps_its_size_and_names_its_tokens():
+    viewer = AttentionViewer(causal(1, 2, 5, 5), TOKENS)
+    labels = [label.get_text() for label in viewer._picture.ax.get_yticklabels()]
+    assert labels == ["␣the", "␣cat", "$x$", "<b>", "↵"]
+    assert pixels(viewer).shape[:2] == (int(viewer.image.height), int(viewer.image.width))
+    assert viewer.image.layout.align_self == "flex-start"
+    assert viewer.layer not in viewer.children and viewer.head in viewer.children  # one layer needs no slider
+
+
+def test_a_head_that_cannot_be_drawn_is_said_in_place_and_the_next_one_is_drawn():
+    weights = causal(1, 3, 5, 5)
+    weights[0, 1] = np.nan
+    viewer = AttentionViewer(weights, TOKENS)
+    viewer.head.value = 1
+    assert "draws numbers from 0 to 1, got nan" in viewer.status.value
+    viewer.head.value = 2
+    assert viewer.status.value == ""
+    np.testing.assert_allclose(colours_of_cells(viewer), expected_colours(weights[0, 2]), atol=1 / 255)
+
+
+def test_an_unexpected_mistake_is_shown_with_where_it_happened(monkeypatch):
+    viewer = AttentionViewer(causal(1, 2, 5, 5), TOKENS)
+    monkeypatch.setattr(plots, "attention", lambda *_, **__: {}["<i>"])
+    viewer.head.value = 1
+    assert "KeyError: &#x27;&lt;i&gt;&#x27;" in viewer.status.value and "test_widgets.py" in viewer.status.value
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (2, 2, 4, 4), (2, 2, 5, 4), (0, 2, 5, 5)])
+def test_the_viewer_says_what_it_wants(shape):
+    with pytest.raises(ValueError, match=r"needs shape \(layer, head, 5, 5\).* got .*Pass trace.attention and"):
+        AttentionViewer(np.zeros(shape), TOKENS)
+
+
+# -------------------------------------------------------------------------------------------------- model picker
+
+
+def load(name, step=None, progress=None):
+    """Stands in for `pythia_course.load`."""
+    if "bad" in name:
+        raise ValueError(f"The hub has no model {name}.")
+    return SimpleNamespace(name=name, step=step)
+
+
+def plan(name, step):
+    """Stands in for `download_plan`."""
+    if "bad" in name:
+        raise OSError(f"No answer about {name}.")
+    return Plan(name, "main", {}, 0 if "tiny" in name else 375_000_000, 1_200_000, 649_300_000)
+
+
+def choose(it, model, step="", other=""):
+    """Make a choice as the browser would and wait for what is said about it."""
+    it.step.value, it.other.value, it.model.value = step, other, model
+    deadline = time.monotonic() + 10
+    while "Asking" in it.status.value and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def test_the_default_is_open_at_once(monkeypatch):
+    assert ModelPicker(load=load).lm.name == "tiny-pythia"
+    monkeypatch.setenv("PYTHIA_COURSE_MODEL", "pythia-410m")
+    it = ModelPicker(load=load)
+    assert it.lm.name == "pythia-410m" and it.model.value == "EleutherAI/pythia-410m"
+    it = ModelPicker("a/folder", load=load)
+    assert (it.model.value, it.other.value) == (picker.ANOTHER, "a/folder")
+    assert it.other.layout.display is None
+    with pytest.raises(ValueError, match="no model bad"):
+        ModelPicker("bad", load=load)
+
+
+def test_a_model_that_is_open_is_not_opened_again():
+    lm = SimpleNamespace(name="tiny-gpt2", step=6200, trace=None)
+    made = ModelPicker(lm, load=pytest.fail)
+    assert made.lm is lm and made.model.value == "tiny-gpt2"
+    assert "tiny-gpt2 at step 6,200 is open" in made.status.value
+
+
+def test_the_list_has_the_built_in_models_and_the_two_of_the_brief():
+    it = ModelPicker(load=load)
+    assert it.model.options == (*suite.TINY, "EleutherAI/pythia-160m", "EleutherAI/pythia-410m", picker.ANOTHER)
+    assert it.other.layout.display == "none"
+
+
+def test_a_choice_says_what_it_takes_before_anything_is_opened(monkeypatch):
+    opened = []
+    monkeypatch.setattr(picker, "available_memory", lambda: 500_000_000)
+    it = ModelPicker(load=lambda name, **_: opened.append(name) or load(name), plan=plan)
+    choose(it, "EleutherAI/pythia-160m")
+    assert "375 MB to download (1.2 MB of it are here already)" in it.status.value
+    assert "649 MB of memory; 500 MB are free here. That is too much" in it.status.value
+    choose(it, "tiny-gpt2")
+    assert "nothing to download" in it.status.value
+    assert opened == ["tiny-pythia"] and not it.button.disabled
+
+
+def test_opening_tells_whoever_asked_and_shows_the_download():
+    bars, seen, told = [], [], []
+
+    def downloading(name, step=None, progress=None):
+        if progress:
+            progress(40, 200)
+            bars.append((it.progress.layout.display, it.progress.value, it.progress.description))
+        return load(name, step)
+
+    it = ModelPicker(load=downloading, plan=plan)
+    it.on_open(seen.append)
+    it.observe(lambda change: told.append(change.new), "lm")
+    choose(it, "EleutherAI/pythia-160m", step=" step3,000 ")
+    it.button.click()
+    assert (it.lm.name, it.lm.step) == ("EleutherAI/pythia-160m", 3000)
+    assert seen == told == [it.lm]
+    assert bars == [(None, 20, "20%")] and it.progress.layout.display == "none"
+    assert "EleutherAI/pythia-160m at step 3,000 is open." in it.status.value
+
+
+def test_another_id_can_be_typed():
+    it = ModelPicker(load=load, plan=plan)
+    choose(it, picker.ANOTHER)
+    assert "EleutherAI/pythia-1b" in it.status.value and it.button.disabled
+    assert it.other.layout.display is None
+    choose(it, picker.ANOTHER, other=" EleutherAI/pythia-1.4b ")
+    it.button.click()
+    assert it.lm.name == "EleutherAI/pythia-1.4b"
+
+
+def test_failures_are_said_in_place_and_the_open_model_stays():
+    it = ModelPicker(load=load, plan=plan)
+    before = it.lm
+    choose(it, picker.ANOTHER, other="bad/<script>")
+    assert "No answer about bad/&lt;script&gt;." in it.status.value
+    it.button.click()  # one may try all the same
+    assert "The hub has no model bad/&lt;script&gt;. tiny-pythia is still open." in it.status.value
+    assert "<script>" not in it.status.value
+    assert it.lm is before and not it.button.disabled
+
+
+def test_a_wait_for_a_busy_hub_is_counted_down_in_place():
+    said = []
+
+    def waiting(name, step=None, progress=None):
+        if progress:
+            for seconds in (2, 1):
+                progress.waiting(seconds)
+                said.append(it.status.value)
+            progress(1, 2)
+            said.append(it.status.value)
+        return load(name, step)
+
+    it = ModelPicker(load=waiting, plan=plan)
+    choose(it, "tiny-gpt2")
+    it.button.click()
+    assert ["going on in 2 s" in said[0], "going on in 1 s" in said[1]] == [True, True]
+    assert "Opening tiny-gpt2" in said[2] and "tiny-gpt2 is open" in it.status.value
+
+
+def test_a_model_that_is_too_large_is_said_in_place_without_a_traceback():
+    def refusing(name, step=None, progress=None):
+        if progress:
+            raise errors.ModelTooLarge("It takes too much.")
+        return load(name, step)
+
+    it = ModelPicker(load=refusing, plan=plan)
+    choose(it, "tiny-gpt2")
+    it.button.click()
+    assert "It takes too much. tiny-pythia is still open." in it.status.value and "Details" not in it.status.value
+
+
+def test_a_download_can_be_interrupted():
+    def interrupted(name, step=None, progress=None):
+        if progress:
+            raise KeyboardInterrupt
+        return load(name)
+
+    it = ModelPicker(load=interrupted, plan=plan)
+    it.button.click()
+    assert "KeyboardInterrupt" in it.status.value and "tiny-pythia is still open." in it.status.value
+
+
+@pytest.mark.parametrize("step", ["abc", "1.5", "-1", "²"])
+def test_a_step_that_is_no_number_is_said_at_once(step):
+    it = ModelPicker(load=load, plan=plan)
+    choose(it, "tiny-pythia", step=step)
+    assert "A step is a whole number such as 3000" in it.status.value and it.button.disabled
+
+
+def test_a_callback_that_fails_is_not_swallowed():
+    it = ModelPicker(load=load, plan=plan)
+    it.on_open(lambda lm: 1 / 0)
+    choose(it, "tiny-gpt2")
+    it.button.click()
+    assert "ZeroDivisionError" in it.status.value and "Details" in it.status.value
+    assert it.lm.name == "tiny-gpt2" and not it.button.disabled
+
+
+def test_a_hub_that_does_not_answer_freezes_nothing_and_a_late_answer_counts_for_its_own_question_only():
+    answer = threading.Event()
+
+    def silent(name, step):
+        if name == "silent/model":
+            answer.wait(10)
+        return plan(name, step)
+
+    it = ModelPicker(load=load, plan=silent, patience=0.05)
+    start = time.monotonic()
+    it.other.value = "silent/model"
+    it.model.value = picker.ANOTHER
+    assert time.monotonic() - start < 2
+    assert it.button.disabled
+    it.button.click()  # a click that was under way already
+    assert it.lm.name == "tiny-pythia"
+    choose(it, picker.ANOTHER, other="silent/model")
+    assert picker.NO_ANSWER in it.status.value and not it.button.disabled
+    choose(it, "tiny-gpt2")
+    said = it.status.value
+    answer.set()
+    time.sleep(0.1)
+    assert it.status.value == said and "tiny-gpt2 is on this machine" in said
+
+
+def test_the_picker_with_the_real_loader():
+    """The hub cannot be reached in tests; what ships with the course opens all the same."""
+    it = ModelPicker()
+    choose(it, "EleutherAI/pythia-160m")
+    assert "the hub cannot be reached" in it.status.value
+    it.button.click()
+    assert "the hub cannot be reached" in it.status.value and "tiny-pythia at step" in it.status.value
+    choose(it, "tiny-pythia", step="0")
+    assert "nothing to download" in it.status.value
+    it.button.click()
+    assert (it.lm.name, it.lm.step) == ("tiny-pythia", 0)
+    choose(it, "tiny-pythia", step="3")
+    assert "the nearest are 2 and 4" in it.status.value
+
+
+# ----------------------------------------------------------------------------------------------------------- both
+
+
+@pytest.mark.parametrize(
+    ("widget", "text"),
+    [
+        (
+            lambda: AttentionViewer(causal(2, 3, 5, 5), TOKENS),
+            "AttentionViewer of 2 × 3 heads, 5 tokens (run the notebook to use it)",
+        ),
+        (lambda: ModelPicker(load=load), "ModelPicker (run the notebook to choose a model)"),
+    ],
+)
+def test_what_a_notebook_stores_is_the_same_at_every_run(widget, text):
+    stored = widget()._repr_mimebundle_()
+    assert stored["text/plain"] == text
+    assert set(stored) == {"text/plain", "application/vnd.jupyter.widget-view+json"}
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: AttentionViewer(causal(2, 3, 5, 5), TOKENS), lambda: ModelPicker(load=load)]
+)
+def test_every_control_has_a_name_and_keeps_its_keys(make):
+    widget = make()
+    parts = list(all_widgets(widget))
+    controls = [part for part in parts if isinstance(part, (ipywidgets.IntSlider, ipywidgets.Text, ipywidgets.Button))]
+    assert controls and all(control.description for control in controls)
+    assert any(isinstance(part, KeyGuard) for part in widget.children)
+    assert not any(isinstance(part, ipywidgets.Output) for part in parts)
+
+
+def test_drawing_leaves_pyplot_alone():
+    AttentionViewer(causal(2, 2, 5, 5), TOKENS).head.value = 1
+    assert plt.get_fignums() == []
