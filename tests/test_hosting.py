@@ -128,7 +128,7 @@ def test_the_environment_variables_are_read_by_someone():
     of_the_hub = {name for name in named if name.startswith("HF_")}
     assert {"HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"} <= of_the_hub
     assert [name for name in of_the_hub if not hasattr(constants, name)] == []
-    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "pythia_course").glob("*.py"))
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "pythia_course").rglob("*.py"))
     assert [name for name in named - of_the_hub if f'"{name}"' not in sources] == []
     assert named - of_the_hub <= {CACHE_VARIABLE, MODEL_VARIABLE, "MEM_LIMIT", "CPU_LIMIT"}
 

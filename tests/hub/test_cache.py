@@ -19,13 +19,13 @@ def filled(hub, tmp_path):
     """A cache with three checkpoints of a small model under Pythia-160M's id, and one of somebody's."""
     for seed, branch in enumerate(("main", "step0", "step3000")):
         write_pythia(tmp_path / branch, seed)
-    fetching.repositories["EleutherAI/pythia-160m"] = {b: tmp_path / b for b in ("main", "step0", "step3000")}
+    hub.repositories["EleutherAI/pythia-160m"] = {b: tmp_path / b for b in ("main", "step0", "step3000")}
     write_gpt2(tmp_path / "other")
-    fetching.repositories["somebody/gpt2-in-french"] = {"main": tmp_path / "other"}
+    hub.repositories["somebody/gpt2-in-french"] = {"main": tmp_path / "other"}
     for step in (0, 3000, None):
         load("pythia-160m", step)
     load("somebody/gpt2-in-french")
-    return fetching
+    return hub
 
 
 def on_disk(folder):
@@ -53,7 +53,7 @@ def test_what_is_cached_is_listed_by_name_and_step(filled, tmp_path):
 
 def test_an_empty_or_absent_cache_holds_nothing(hub):
     assert cached() == [] and free("pythia-160m", 3000) == 0
-    fetching.cache.mkdir()
+    hub.cache.mkdir()
     assert cached() == [] and free("pythia-160m") == 0
 
 
@@ -156,8 +156,8 @@ def test_what_cannot_be_deleted_is_an_error_and_not_a_number(filled, monkeypatch
 
 def test_a_model_cached_under_the_name_it_once_had_is_listed_and_freed(hub, tmp_path):
     write_gpt2(tmp_path / "gpt2")
-    fetching.repositories["openai-community/gpt2"] = {"main": tmp_path / "gpt2"}
+    hub.repositories["openai-community/gpt2"] = {"main": tmp_path / "gpt2"}
     load("gpt2")
-    (fetching.cache / "models--openai-community--gpt2").rename(fetching.cache / "models--gpt2")
+    (hub.cache / "models--openai-community--gpt2").rename(hub.cache / "models--gpt2")
     assert [item.name for item in cached()] == ["gpt2"]
     assert free("gpt2") > 0 and cached() == []

@@ -43,13 +43,13 @@ def stage(hub, tmp_path, monkeypatch):  # noqa: F811
     folders = {branch: tmp_path / branch for branch in ("main", "step3000", "step4000")}
     for seed, folder in enumerate(folders.values()):
         write_pythia(folder, seed)
-    fetching.repositories[PYTHIA] = folders
-    fetching.folder, fetching.patch, fetching.naps = folders["step3000"], monkeypatch, []
-    monkeypatch.setattr(patience.time, "sleep", fetching.naps.append)
+    hub.repositories[PYTHIA] = folders
+    hub.folder, hub.patch, hub.naps = folders["step3000"], monkeypatch, []
+    monkeypatch.setattr(patience.time, "sleep", hub.naps.append)
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.4)
     for module in (failures, hub_module()):
         monkeypatch.setattr(module, "SECONDS_TO_ANSWER", 0.4)
-    return fetching
+    return hub
 
 
 def hub_module():
@@ -620,7 +620,7 @@ def test_safetensors_are_preferred_to_a_pickle(stage):
 
 # ------------------------------------------------------------------------------------ kernels side by side, and gone
 
-FETCH = "from pythia_course.hub import fetching, names; print(fetching.fetch(addresses.find('pythia-160m', 3000)))"
+FETCH = "from pythia_course.hub import fetching, addresses; print(fetching.fetch(addresses.find('pythia-160m', 3000)))"
 
 
 @pytest.fixture

@@ -262,7 +262,7 @@ def test_results_of_other_weights_under_the_same_name_are_measured_again(hub, tm
     """A checkpoint of the same name whose files have changed, as when someone trains a model anew."""
     for seed in (1, 2):
         write_pythia(tmp_path / "main", seed)
-        fetching.repositories["somebody/model"] = {"main": tmp_path / "main", "step1": tmp_path / "main"}
+        hub.repositories["somebody/model"] = {"main": tmp_path / "main", "step1": tmp_path / "main"}
         sweep("somebody/model", 1, functools.partial(counted, calls=calls), free=True)
     assert calls_in(calls) == [1, 1]
 
@@ -385,8 +385,8 @@ def pythia(hub, tmp_path):
     for branch, seed in seeds.items():
         write_pythia(tmp_path / branch, seed)
         (tmp_path / branch / "README.md").write_text(f"# {branch}")
-    fetching.repositories["EleutherAI/pythia-160m"] = {branch: tmp_path / branch for branch in seeds}
-    return fetching
+    hub.repositories["EleutherAI/pythia-160m"] = {branch: tmp_path / branch for branch in seeds}
+    return hub
 
 
 def embedding(lm):
