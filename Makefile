@@ -13,7 +13,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 # Two kernels run side by side on two cores: one thread each. OMP_NUM_THREADS=2 make test tries another number.
 test notebooks: export OMP_NUM_THREADS ?= 1
 
-.PHONY: help lab test notebooks pictures bench lint train clean
+.PHONY: help lab test notebooks claims pictures bench lint train clean
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
@@ -26,6 +26,9 @@ test: $(VENV)/.ready-test  ## run the unit tests, then every notebook against it
 
 notebooks: $(VENV)/.ready-test  ## run every notebook anew and store its outputs (NOTEBOOK=path for one)
 	$(BIN)/python notebooks/build.py $(NOTEBOOK)
+
+claims: $(VENV)/.ready-test  ## list the sentences of the lessons with no test, source or cell behind them
+	$(BIN)/python tests/support/claims.py
 
 pictures: $(VENV)/.ready-test  ## draw the pictures of the README anew
 	$(BIN)/python docs/pictures.py
