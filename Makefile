@@ -13,7 +13,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 # Two kernels run side by side on two cores: one thread each. OMP_NUM_THREADS=2 make test tries another number.
 test notebooks: export OMP_NUM_THREADS ?= 1
 
-.PHONY: help lab test notebooks claims pictures bench lint train clean
+.PHONY: help lab test notebooks claims pictures rooms api bench lint train clean
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
@@ -32,6 +32,12 @@ claims: $(VENV)/.ready-test  ## list the sentences of the lessons with no test, 
 
 pictures: $(VENV)/.ready-test  ## draw the pictures of the README anew
 	$(BIN)/python docs/pictures.py
+
+rooms: $(VENV)/.ready-test  ## draw the picture of docs/architecture.md anew, from the imports
+	$(BIN)/python docs/rooms.py
+
+api: $(VENV)/.ready-test  ## write docs/api.md anew, from the docstrings
+	$(BIN)/python docs/api.py
 
 bench: $(VENV)/.ready-test  ## measure memory and time anew and write docs/measurements.md (root, Linux; some 20 minutes)
 	$(BIN)/python tests/bench.py

@@ -1,6 +1,6 @@
 """Read from the source which room of the package imports which, and draw docs/images/rooms.svg from it.
 
-    python docs/rooms.py
+    python docs/rooms.py          (`make rooms`)
 """
 
 import ast
@@ -75,3 +75,55 @@ def floors(rooms: dict[str, dict]) -> dict[str, int]:
     for room in rooms:
         climb(room)
     return height
+
+
+def draw():
+    """A box a room, floor above floor; an arrow for each room that another imports.  The figure, not yet saved.
+
+    Dark arrows alone hold the house together; a pale one goes where a way of dark arrows leads too.
+    """
+    import matplotlib.pyplot as plt
+
+    rooms = arrows()
+    place = places(rooms)
+    fig, ax = plt.subplots(figsize=(9, 7.5), layout="constrained")
+    boxes = {}
+    for room, (x, y) in place.items():
+        box = {"boxstyle": "round,pad=0.5", "facecolor": "#e8f1fa", "edgecolor": "#1f4e79"}
+        boxes[room] = ax.text(x, y, room, ha="center", va="center", fontsize=12, bbox=box, zorder=3).get_bbox_patch()
+    for room, below in rooms.items():
+        for other in sorted(below):
+            pale = any(other in reached(rooms, between) for between in below.keys() - {other})
+            ends = {"patchA": boxes[room], "patchB": boxes[other], "shrinkA": 0, "shrinkB": 2}
+            style = {"arrowstyle": "-|>", "color": "0.85" if pale else "0.3", "lw": 1, **ends}
+            arrow = ax.annotate("", place[other], place[room], arrowprops=style, zorder=1 if pale else 2)
+            arrow.arrow_patch.set_gid(f"{room}->{other}")
+    ax.set(xlim=(-0.1, 1.1), ylim=(-0.5, max(y for _, y in place.values()) + 0.5))
+    ax.axis("off")
+    return fig
+
+
+def reached(rooms, start) -> set[str]:
+    """All rooms that a way of arrows leads to."""
+    return set(rooms[start]).union(*(reached(rooms, below) for below in rooms[start]))
+
+
+def places(rooms) -> dict[str, tuple[float, float]]:
+    """{room: (x, y)}: a floor's rooms side by side, each above those that it imports, as far as there is room."""
+    height, found = floors(rooms), {}
+    for floor in sorted(set(height.values())):
+        wish = {
+            room: sum(found[below][0] for below in rooms[room]) / max(len(rooms[room]), 1)
+            for room in sorted(height) if height[room] == floor
+        }  # fmt: skip
+        for number, room in enumerate(sorted(wish, key=wish.get)):
+            found[room] = ((number + 0.5 + 0.15 * (-1) ** floor) / len(wish), floor)
+    return found
+
+
+if __name__ == "__main__":
+    import matplotlib
+
+    matplotlib.rcParams["svg.hashsalt"] = "rooms"  # the same picture, the same bytes
+    draw().savefig(IMAGE, metadata={"Date": None})
+    print(f"{IMAGE.relative_to(ROOT)}: {len(arrows())} rooms, {sum(map(len, arrows().values()))} arrows")

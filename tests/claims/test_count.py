@@ -39,7 +39,8 @@ def test_a_quote_that_the_lesson_does_not_hold_fails():
 
 def test_sentences_are_told_from_questions_titles_and_tables():
     text = "# A title\n\nOne holds. **Does it?** Two (see [there](x.md)) hold\nas well.\n\n| a | b |\n|---|---|\n\n"
-    assert claims.split(f"{text}- An item is one.") == ["One holds.", "Two (see there) hold as well.", "An item is one."]
+    stated = ["One holds.", "Two (see there) hold as well.", "An item is one."]
+    assert claims.split(f"{text}- An item is one.") == stated
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ SIGNS = re.compile(
 )
 # Words that say more than any printed number can: these need a test or a source.
 STRONG = re.compile(
-    r"\b(only|never|always|every|most|because|therefore|causes?|cannot)\b|\bso\b(?! (far|that|many|much))", re.IGNORECASE
+    r"\b(only|never|always|every|most|because|therefore|causes?|cannot)\b|\bso\b(?! (far|that|many|much))",
+    re.IGNORECASE,
 )
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 
