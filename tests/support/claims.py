@@ -152,11 +152,13 @@ def quotes() -> dict[str, list[str]]:
 
 @functools.cache
 def cited() -> list[str]:
-    """Every cell of every table in docs/sources.md."""
+    """Every cell of every row of docs/sources.md whose last cell says that the source bears the sentence out."""
     if not SOURCES.exists():
         return []
-    rows = [line for line in SOURCES.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
-    return [plain(cell).strip(" “”\"") for row in rows for cell in re.split(r"(?<!\\)\|", row) if len(cell.split()) > 3]
+    lines = SOURCES.read_text(encoding="utf-8").splitlines()
+    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines if line.startswith("|")]
+    borne_out = [row for row in rows if not re.match(r"\**(wrong|unconfirmed)", row[-1].strip())]
+    return [plain(cell).strip(" “”\"") for row in borne_out for cell in row if len(cell.split()) > 3]
 
 
 @functools.cache
