@@ -47,7 +47,7 @@ cell.source = cell.source.replace(opening, f"load(dtype={dtype!r}), load('gpt2',
 where = {"metadata": {"path": os.path.dirname(sys.argv[1])}}
 NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where).execute()
 """
-LESSON_04 = str(ROOT / "notebooks/04_pythia_vs_gpt2.ipynb")
+LESSON_05 = str(ROOT / "notebooks/05_pythia_vs_gpt2.ipynb")
 
 
 def main():
@@ -103,11 +103,11 @@ def memory(folder):
     yield "|---|---|---|"
     for what, program, goal in GOALS:
         yield f"| {what} | {limits.smallest_limit(['-c', program], 300, goal + 700)} MB | {goal:,} MB |"
-    lesson = "lesson 04 run whole with both, kernel and all"
+    lesson = "lesson 05 run whole with both, kernel and all"
     environment = os.environ | {"PYTHIA_COURSE_MODEL": "pythia-160m"}
-    least = limits.smallest_limit(["-c", LESSON, LESSON_04, "float32"], 1000, 3000, env=environment)
+    least = limits.smallest_limit(["-c", LESSON, LESSON_05, "float32"], 1000, 3000, env=environment)
     yield f"| {lesson}, float32 | {least} MB | 2,000 MB |"
-    least = limits.smallest_unbroken(["-c", LESSON, LESSON_04, "auto"], 1000, 2200, env=environment)
+    least = limits.smallest_unbroken(["-c", LESSON, LESSON_05, "auto"], 1000, 2200, env=environment)
     yield f"| {lesson}, automatic dtype, from there up to 2,200 in steps of 100 | {least} MB | 1,300 MB |"
 
 

@@ -1,4 +1,4 @@
-"""Do the lessons run on models as large as the real ones, from a hub, in a Binder's memory?  From lesson 04 on."""
+"""Do the lessons run on models as large as the real ones, from a hub, in a Binder's memory?  From lesson 05 on."""
 
 import pytest
 from support import limits

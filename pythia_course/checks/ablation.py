@@ -1,4 +1,4 @@
-"""Checks of lesson 07, Pythia and GPT-Neo: windows, scaling, and what a 2×2 of models can say."""
+"""Checks of lesson 10, Pythia and GPT-Neo: windows, scaling, and what a 2×2 of models can say."""
 
 import math
 

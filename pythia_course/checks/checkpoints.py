@@ -1,4 +1,4 @@
-"""Checks of lesson 05, training checkpoints."""
+"""Checks of lesson 06, training checkpoints."""
 
 import numpy as np
 

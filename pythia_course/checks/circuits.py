@@ -1,4 +1,4 @@
-"""Checks of lesson 08, the interpretability lab."""
+"""Checks of lesson 11, the interpretability lab."""
 
 from functools import partial
 from itertools import product

@@ -1,4 +1,4 @@
-"""Checks of lesson 06, open training data."""
+"""Checks of lesson 07, open training data."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Checks of lesson 03, parallel attention and MLP."""
+"""Checks of lesson 04, parallel attention and MLP."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Checks of lesson 04, Pythia against GPT-2."""
+"""Checks of lesson 05, Pythia against GPT-2."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Lesson 07's checks: right answers in every form pass, and each known mistake is named."""
+"""Lesson 10's checks: right answers in every form pass, and each known mistake is named."""
 
 import copy
 import math

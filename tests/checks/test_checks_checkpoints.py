@@ -1,4 +1,4 @@
-"""Lesson 05's checks: right answers in every form pass, and each known mistake is named."""
+"""Lesson 06's checks: right answers in every form pass, and each known mistake is named."""
 
 from functools import cache
 from types import SimpleNamespace

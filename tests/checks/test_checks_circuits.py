@@ -1,4 +1,4 @@
-"""Lesson 08's checks accept any right form, name each mistake, and never raise."""
+"""Lesson 11's checks accept any right form, name each mistake, and never raise."""
 
 from contextlib import contextmanager
 from itertools import product

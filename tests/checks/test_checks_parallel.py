@@ -1,4 +1,4 @@
-"""Lesson 03's checks accept any right form, name each mistake, and never raise."""
+"""Lesson 04's checks accept any right form, name each mistake, and never raise."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""Lesson 04's checks: right answers in every form pass, and each known mistake is named."""
+"""Lesson 05's checks: right answers in every form pass, and each known mistake is named."""
 
 from types import SimpleNamespace
 

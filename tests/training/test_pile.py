@@ -144,7 +144,7 @@ def test_text_asks_the_hub_for_the_tokenizer_alone_and_only_then(published, tmp_
     pile._tokenizer.cache_clear()
 
 
-LESSON = Path(__file__).parents[2] / "notebooks" / "06_open_training_data.ipynb"
+LESSON = Path(__file__).parents[2] / "notebooks" / "07_open_training_data.ipynb"
 FIRST = 'name, step = "tiny-pythia", 1000'
 
 
