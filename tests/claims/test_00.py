@@ -177,8 +177,8 @@ def test_sizes_differ_in_more_than_size():
 
 @says(
     "00",
-    "four models that were trained on the same batches from the same initial weights, and differ only in the two columns"
-    " below",
+    "four models that were trained on the same batches from the same initial weights, and differ only in the two"
+    " columns below",
 )
 def test_the_four_tiny_models_differ_in_two_things():
     specs = [asdict(load(name).spec) for name in suite.TINY]
