@@ -88,8 +88,14 @@ def normalised(notebook):
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(NOT_STORED, None)
             if "metadata" in output:
-                output["metadata"] = {}
+                output["metadata"] = alt_text_of(output)
     return notebook
+
+
+def alt_text_of(output):
+    """What the output's metadata say of a picture to those who cannot see it: {"image/png": {"alt": …}}, or {}."""
+    alt = output["metadata"].get("image/png", {}).get("alt")
+    return {"image/png": {"alt": alt}} if alt else {}
 
 
 if __name__ == "__main__":

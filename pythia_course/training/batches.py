@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pythia_course import suite
+from pythia_course.plots import sentences
 from pythia_course.plots.axes import COLORS, axes_or_new, name_axes
+from pythia_course.plots.described import describe
 
 END_OF_TEXT = 0  # the id of <|endoftext|>, which closes a document, in Pythia's tokenizer and in the course's
 # A colour for each of up to nine sources; the last, of what was planted, is to stand out. All from Okabe and Ito's
@@ -115,6 +117,7 @@ class TrainingBatch:
         bar.ax.set_yticklabels(names)
         bar.ax.invert_yaxis()
         name_axes(ax, f"the batch of step {self.step:,} of {self.model}", x="position", y="row")
+        describe(ax, sentences.shares_of_tokens(parts, names))
         return ax
 
     def __repr__(self):
