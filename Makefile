@@ -69,6 +69,7 @@ define install
 @echo "Setting up $(VENV): 1 to 3 minutes the first time."
 @$(PYTHON) -m venv $(VENV)
 $(BIN)/python -m pip install -c constraints.txt -e "$(1)"
+@cp -R jupyter/. $(VENV)/share/jupyter/
 @mkdir -p $(SETTINGS) && echo '$(NO_NEWS)' > $(SETTINGS)/overrides.json
 endef
 

@@ -76,9 +76,12 @@ class Comparison:
 
     def plot_next_tokens(self, axes=(None, None)):
         """Each model's five likeliest next tokens.  axes: one for each model."""
-        for ax, reading in zip(axes, (self.a, self.b), strict=True):
+        styles = lines_of([self.a.name, self.b.name])
+        for ax, reading, style in zip(axes, (self.a, self.b), styles, strict=True):
             tokens, probabilities = zip(*reading.predictions)
-            plots.next_token(probabilities, tokens, ax=ax, title=f"{reading.name}: next token")
+            ax = plots.next_token(probabilities, tokens, ax=ax, title=f"{reading.name}: next token")
+            for bar in ax.patches:
+                bar.set_color(style["color"])
 
     def plot_lens(self, ax=None):
         """The logit lens: how likely each model's own final answer already is after each layer."""

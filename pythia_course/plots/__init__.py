@@ -172,15 +172,16 @@ def stream(values, tokens, *, words=None, ax=None, title=""):
     return ax
 
 
-def head_scores(scores, *, ax=None, title=""):
+def head_scores(scores, *, top=1.0, ax=None, title=""):
     """Draw one score a head with its value written in: one row a layer, one column a head.
 
     scores: (layer, head). Scores from 0 to 1 are drawn on that scale; where some are negative, white is 0.
+    top: what has the brightest colour, for scores that are all far below 1; larger ones stretch the scale.
     """
     scores = _shaped(scores, "head_scores", "layer, head", "Give one number a head.")
     layers, heads = scores.shape
     ax = axes_or_new(ax, (1.6 + 0.5 * max(heads, 3), 0.9 + 0.36 * max(layers, 3)))
-    image = _heat_map(ax, scores)
+    image = _heat_map(ax, scores, top)
     name_axes(ax, title, x="head", y="layer")
     axes.index_ticks(ax, layers, heads)
     axes.write_values(ax, image, scores)
@@ -188,9 +189,9 @@ def head_scores(scores, *, ax=None, title=""):
     return ax
 
 
-def _heat_map(ax, values):
-    """An image of (row, column) from 0 to 1, or further where needed; around a white 0 where some are negative."""
-    top = max(1.0, float(np.nanmax(np.abs(values), initial=0)))
+def _heat_map(ax, values, top=1.0):
+    """An image of (row, column) from 0 to `top`, or further where needed; around a white 0 where some are negative."""
+    top = max(top, float(np.nanmax(np.abs(values), initial=0)))
     cmap, bottom = ("PuOr", -top) if np.nanmin(values, initial=0) < 0 else ("viridis", 0)
     return ax.imshow(values, vmin=bottom, vmax=top, cmap=cmap, aspect="auto", interpolation="nearest")
 

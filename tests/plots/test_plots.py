@@ -269,6 +269,11 @@ def test_head_scores_below_zero_are_drawn_around_it():
     assert plots.head_scores([[-3.0, 1.0]]).images[0].get_clim() == (-3, 3)
 
 
+def test_scores_far_below_1_can_be_told_apart():
+    assert plots.head_scores([[0.1, 0.4]], top=0.5).images[0].get_clim() == (0, 0.5)
+    assert plots.head_scores([[0.1, 0.7]], top=0.5).images[0].get_clim() == (0, 0.7)
+
+
 def test_head_scores_wants_one_number_a_head():
     with pytest.raises(ValueError, match=r"needs shape \(layer, head\), got \(2,\)"):
         plots.head_scores([1, 2])
