@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pythia_course import suite
 from pythia_course.errors import ModelNotFound, StepNotFound
+from pythia_course.suite.runs import run_folder, run_names
 
 DEFAULT_MODEL = "tiny-pythia"
 MODEL_VARIABLE = "PYTHIA_COURSE_MODEL"
@@ -37,7 +38,9 @@ class Place:
 
 
 def find(name: str | os.PathLike | None = None, step: int | None = None) -> Place:
-    """Read a name as `pythia_course.load` takes it.  A name the course knows wins over a folder of that name.
+    """Read a name as `pythia_course.load` takes it.
+
+    A name the course knows, or of a training of one's own (`suite.runs`), wins over a folder of that name.
 
     Raises ModelNotFound or StepNotFound.
     """
@@ -50,6 +53,8 @@ def find(name: str | os.PathLike | None = None, step: int | None = None) -> Plac
         return _tiny(known, step)
     if known in suite.HUB_IDS:
         return _published(known, step)
+    if known and run_folder(known):
+        return _own(known, run_folder(known), step)
     if text.strip() and Path(text).expanduser().is_dir():
         return _folder(Path(text).expanduser(), step)
     if isinstance(name, str) and _HUB_ID.fullmatch(text) and not re.search(r"\.\.|--", text):
@@ -75,6 +80,17 @@ def _tiny(name: str, step: int | None) -> Place:
     if step not in available:
         raise StepNotFound(no_step(name, step, available))
     return Place(name, step, suite.TINY_WEIGHTS / name / f"step{step}", suite.TINY_TOKENIZER)
+
+
+def _own(name: str, folder: Path, step: int | None) -> Place:
+    """A checkpoint of a training of one's own."""
+    available = suite.steps(name)
+    if not available:
+        raise ModelNotFound(f"{name} has no checkpoint yet in {folder}: give it a moment, or start it again.")
+    step = available[-1] if step is None else step
+    if step not in available:
+        raise StepNotFound(no_step(name, step, available))
+    return Place(name, step, folder / f"step{step}", suite.TINY_TOKENIZER)
 
 
 def _published(name: str, step: int | None) -> Place:
@@ -109,7 +125,7 @@ def no_step(kind: str, step: int, available: tuple[int, ...]) -> str:
 
 def similar(name: str) -> str:
     """ "; did you mean pythia-160m?" for the nearest name the course knows, or nothing."""
-    known = [*suite.TINY, *suite.HUB_IDS]
+    known = [*suite.TINY, *suite.HUB_IDS, *run_names()]
     near = difflib.get_close_matches(name.rsplit("/")[-1].lower(), known, n=2, cutoff=0.7)
     return f'; did you mean "{near[0]}"?' if near else "."
 

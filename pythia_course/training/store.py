@@ -7,15 +7,14 @@ import json
 import os
 import re
 import time
-import uuid
 import zipfile
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from pythia_course.machine.files import UNFINISHED, whole_file
+
 SECONDS_TILL_ABANDONED = 3600
-UNFINISHED = ".part"
 _KINDS = "biufcU"  # numpy's letters for truth values, numbers and text
 
 
@@ -89,24 +88,6 @@ class Store:
         for path in self.folder.glob(f"*{UNFINISHED}"):
             if time.time() - path.stat().st_mtime > SECONDS_TILL_ABANDONED:
                 path.unlink(missing_ok=True)
-
-
-@contextmanager
-def whole_file(path: Path):
-    """A binary file to write, which takes its place only when all of it is on the disk.
-
-    Whenever this process stops, `path` is as it was before or complete.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex}{UNFINISHED}")
-    try:
-        with open(unfinished, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> tuple[dict, list[np.ndarray]]:
