@@ -42,6 +42,8 @@ def _plain(value):
         raise ValueError(
             "The measure returned rows of different lengths: return each under a name, in a dict."
         ) from None
+    if array.dtype.kind == "O" and array.size and all(isinstance(part, int) for part in array.flat):
+        raise ValueError("The measure returned a whole number of more than 64 bits: return float(…) of it.")
     if array.dtype.kind not in _KINDS:
         raise TypeError(
             f"The measure returned a {type(value).__name__}, and what is kept is a number, an array or a dict of them."
@@ -75,12 +77,18 @@ class Store:
         return values[0] if header["names"] is None else dict(zip(header["names"], values, strict=True))
 
     def write(self, step: int, value, weights: str | None = None) -> None:
-        """Keep a tidy value.  Whenever this process stops, the file is there whole or not at all."""
+        """Keep a tidy value.  Whenever this process stops, the file is there whole or not at all.  Raises OSError."""
         names = list(value) if isinstance(value, dict) else None
         arrays = [value] if names is None else value.values()
         header = json.dumps({"step": step, "weights": weights, "names": names})
-        with whole_file(self.path(step)) as file:
-            np.savez(file, header=header, **{f"value{number}": array for number, array in enumerate(arrays)})
+        try:
+            with whole_file(self.path(step)) as file:
+                np.savez(file, header=header, **{f"value{number}": array for number, array in enumerate(arrays)})
+        except OSError as error:
+            raise OSError(
+                f"The result of step {step} cannot be written into {self.folder} ({error.strerror or error}): free "
+                "some of the disk, or name another folder with keep=. (What was measured before is kept.)"
+            ) from error
 
     def prepare(self) -> None:
         """Make the folder, and delete what writers that were killed have left in it.  Raises OSError."""

@@ -147,7 +147,7 @@ def miss(ours, theirs, start):
     return float((apart / way).sqrt())
 
 
-# Float32 misses by 0.09 at step 1, where a step's way is short beside 16 bits' rounding, and by 0.015 at step 8; another
+# Float32 misses by 0.09 at step 1, a way short beside the rounding of 16 bits, and by 0.015 at step 8; another
 # number of threads by 0.05; another order of the data by 0.46.
 TOLERANCE = 0.15
 
@@ -186,7 +186,7 @@ save_checkpoint(run.model, Path(sys.argv[1]))
 
 
 def test_a_training_in_float32_has_the_shipped_log():
-    """To step 16 here; measured once to step 64 and further, see docs: it stays within 0.001 nats."""
+    """To step 16 here; measured once to step 64."""
     log, run = train.training_log("tiny-pythia"), train.Run("tiny-pythia", dtype="float32")
     for _ in range(16):
         run.advance()

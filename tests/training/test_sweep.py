@@ -32,7 +32,7 @@ def loss(lm):
 
 def counted(lm, calls, size=3):
     """A value that depends on the weights, and a line in a file for each call."""
-    with open(calls, "a") as file:
+    with Path(calls).open("a") as file:
         file.write(f"{lm.step}\n")
     row = lm.model.get_input_embeddings().weight[5]
     return {"row": row, "large": np.resize(row, size), "sum": row.sum()}
