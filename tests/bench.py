@@ -79,7 +79,8 @@ def machine():
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
     versions = f"Python {platform.python_version()}, torch {torch.__version__.split('+')[0]}"
     versions += f", transformers {transformers.__version__}"
-    return f"{os.cpu_count()} processor cores and {memory:.0f} GB of memory ({platform.system()}, {versions})"
+    bits = "with" if fast_bfloat16() else "without"
+    return f"{os.cpu_count()} processor cores {bits} fast bfloat16 and {memory:.0f} GB of memory ({platform.system()}, {versions})"
 
 
 def surroundings(hub, folder):

@@ -125,9 +125,11 @@ def test_closures_and_partials_count_with_what_they_hold():
 
 
 VALUES = [
-    0, 1, True, 1.0, -0.0, 0.0, float("nan"), 10**5000, 1j, None, "1", b"1", "\ud800", (), [], {}, set(), (1,), [1], {1},
+    0, 1, True, 1.0, -0.0, 0.0, float("nan"), 10**5000, 1j, None, "1", b"1", "\ud800", (), [], {}, set(), (1,), [1],
+    {1},
     {1: 2}, {2: 1}, {1: 2, 2: 1}, {2: 1, 1: 2}, [[1], 2], [[1, 2]], Path("a"), Path("b"), np.float32(1), np.int64(1),
-    np.array(1), np.array([1]), np.array([1.0]), np.array([[1]]), np.array(["1"]), np.zeros(2, ">f4"), np.zeros(2, "<f4"),
+    np.array(1), np.array([1]), np.array([1.0]), np.array([[1]]), np.array(["1"]), np.zeros(2, ">f4"),
+    np.zeros(2, "<f4"),
     torch.zeros(4), torch.zeros(4, dtype=torch.bfloat16), torch.zeros(2, 2), torch.ones(4), torch.zeros(4) + 0j,
     len, np, np.mean, np.exp, torch, torch.Tensor, collections.Counter,
 ]  # fmt: skip
