@@ -27,6 +27,7 @@ GPT2_124M = {"n_ctx": 1024, "n_embd": 768, "n_head": 12, "n_layer": 12, "n_posit
 
 OPEN = """
 from pythia_course import load
+from pythia_course.machine.processor import fast_bfloat16
 opened = [{}]
 for lm in opened:
     lm.trace("The cat sat on the mat. " * 8)
@@ -80,7 +81,8 @@ def machine():
     versions = f"Python {platform.python_version()}, torch {torch.__version__.split('+')[0]}"
     versions += f", transformers {transformers.__version__}"
     bits = "with" if fast_bfloat16() else "without"
-    return f"{os.cpu_count()} processor cores {bits} fast bfloat16 and {memory:.0f} GB of memory ({platform.system()}, {versions})"
+    cores = f"{os.cpu_count()} processor cores {bits} fast bfloat16"
+    return f"{cores} and {memory:.0f} GB of memory ({platform.system()}, {versions})"
 
 
 def surroundings(hub, folder):

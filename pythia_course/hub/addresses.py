@@ -46,8 +46,7 @@ def find(name: str | os.PathLike | None = None, step: int | None = None) -> Plac
     """
     if name is None:
         name = os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL
-    step = _whole_number(step)
-    text = os.fspath(name)
+    step, text = _whole_number(step), _text(name)
     known = suite.short_name(text) if isinstance(name, str) else ""
     if known in suite.TINY:
         return _tiny(known, step)
@@ -55,11 +54,24 @@ def find(name: str | os.PathLike | None = None, step: int | None = None) -> Plac
         return _published(known, step)
     if known and run_folder(known):
         return _own(known, run_folder(known), step)
-    if text.strip() and Path(text).expanduser().is_dir():
+    if text.strip() and os.path.isdir(os.path.expanduser(text)):
         return _folder(Path(text).expanduser(), step)
     if isinstance(name, str) and _HUB_ID.fullmatch(text) and not re.search(r"\.\.|--", text):
         return Place(text, step, hub_id=text, revision="main" if step is None else f"step{step}")
     raise ModelNotFound(_not_a_name(text))
+
+
+def _text(name) -> str:
+    text = os.fspath(name) if isinstance(name, (str, os.PathLike)) else None
+    if not isinstance(text, str) or "\0" in text or not text.isprintable() or len(text) > 1000:
+        raise ModelNotFound(f"{shortened(name)} is neither a model's name, such as pythia-160m, nor a folder.")
+    return text
+
+
+def shortened(thing) -> str:
+    """How Python writes it, as much as fits into a line."""
+    written = repr(thing)
+    return written if len(written) <= 80 else f"{written[:80]}…"
 
 
 def _whole_number(step) -> int | None:
@@ -138,4 +150,4 @@ def _not_a_name(text: str) -> str:
         return f'{text!r} is a web address: give the last two parts, as in load("EleutherAI/pythia-160m").'
     if "/" in text or "\\" in text:
         return f"{text!r} is not a folder here, nor a model's name on the hub, which looks like owner/name."
-    return f"The course has no model called {text!r}{similar(text)} Others need their owner: owner/name."
+    return f"The course has no model called {shortened(text)}{similar(text)} Others need their owner: owner/name."
