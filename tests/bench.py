@@ -21,13 +21,14 @@ from support import hub_folders, limits
 from support.hub_server import Hub
 from support.lab import jupyterlab
 
+from pythia_course.machine.processor import fast_bfloat16
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/measurements.md"
 GPT2_124M = {"n_ctx": 1024, "n_embd": 768, "n_head": 12, "n_layer": 12, "n_positions": 1024, "vocab_size": 50257}
 
 OPEN = """
 from pythia_course import load
-from pythia_course.machine.processor import fast_bfloat16
 opened = [{}]
 for lm in opened:
     lm.trace("The cat sat on the mat. " * 8)

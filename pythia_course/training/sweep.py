@@ -66,7 +66,7 @@ def sweep(
     Raises, before anything is measured, what `load` raises for a name or a step, and DuplicateCheckpoints; then
     MeasureFailed, which names the step.  What was measured before an error or an interrupt is kept.
     """
-    _check(measure, duplicates, workers, dtype, label, version)
+    _check(measure, duplicates, workers, dtype, label, version, keep)
     places = audit.checkpoint_places(name, steps)
     weights = audit.check(places, duplicates, progress=progress)
     known = None if keep is False else _known(measure, label, version)
@@ -85,7 +85,7 @@ def sweep(
     return Sweep(places[0].name, kept)
 
 
-def _check(measure, duplicates, workers, dtype, label, version):
+def _check(measure, duplicates, workers, dtype, label, version, keep):
     if not callable(measure):
         raise TypeError(
             "sweep needs a measure, a function of a model, in the third place, as in "
@@ -99,6 +99,8 @@ def _check(measure, duplicates, workers, dtype, label, version):
         raise TypeError(f"label is a name for what is measured, as in label='induction', but {label!r} came.")
     if version is not None and not isinstance(version, (int, str)):
         raise TypeError(f"version is a number or a text, as in version=1, but {version!r} came.")
+    if not isinstance(keep, (bool, str, os.PathLike)) or keep == "":
+        raise TypeError(f"keep is a folder for the results, or False for none, but {keep!r} came.")
     if dtype == "auto":
         raise ValueError(
             "A sweep measures every checkpoint in the same numbers: dtype is float32 or bfloat16, not auto."
@@ -128,9 +130,10 @@ def _store(keep, place: Place, measure, key: list) -> Store:
     store = Store(root / folder_name(place.name) / name)
     try:
         store.prepare()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no system can have a folder of that name
+        reason = getattr(error, "strerror", "no such name is possible")
         raise OSError(
-            f"No results can be kept in {store.folder} ({error.strerror}): name another folder with keep=, or none "
+            f"No results can be kept in {str(store.folder)!a} ({reason}): name another folder with keep=, or none "
             "with keep=False."
         ) from None
     return store

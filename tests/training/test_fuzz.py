@@ -17,8 +17,9 @@ SEEDS = (1, 2)
 CASES = 75  # a seed
 
 NAMES = [
-    "tiny-pythia", "tiny-gpt2", "TINY-PYTHIA", "my-own", "gpt2", "pythia-160m", "tiny-pythi", "", " ", ".", "..", "/",
-    "a/b/c", "../../etc", "a\0b", "\ud800", "ü" * 300, "x" * 5000, "https://hf.co/a/b", "~", None, 5, 1.5, b"tiny-pythia",
+    "tiny-pythia", "tiny-gpt2", "TINY-PYTHIA", "my-own", "gpt2", "pythia-160m", "tiny-pythi", "", " ", ".", "..",
+    "/", "a/b/c", "../../etc",
+    "a\0b", "\ud800", "ü" * 300, "x" * 5000, "https://hf.co/a/b", "~", None, 5, 1.5, b"tiny-pythia",
     [], {}, object(), np.array("tiny-pythia"), float("nan"), True,
 ]  # fmt: skip
 STEPS = [
