@@ -45,7 +45,7 @@ bench: $(VENV)/.ready-test  ## measure memory and time anew and write docs/measu
 lint: $(VENV)/.ready-test  ## check the code and the notebooks with ruff
 	$(BIN)/ruff check .
 
-train: $(VENV)/.ready  ## train a tiny model as the shipped ones were (NAME=tiny-pythia)
+train: $(VENV)/.ready  ## train a tiny model of your own as the shipped ones were (NAME=tiny-pythia)
 	$(BIN)/python -m pythia_course.tiny train $(NAME)
 
 clean:  ## remove .venv and every cache

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "measures": set(),
     "plots": set(),
     "machine": {"errors", "suite"},
-    "tiny": {"machine", "measures"},
+    "tiny": {"suite", "machine", "measures"},
     "hub": {"errors", "suite", "machine"},
     "inside": {"errors", "suite", "measures", "plots", "machine", "tiny", "hub"},
     "training": {"errors", "suite", "plots", "machine", "tiny", "hub", "inside"},
@@ -37,7 +37,7 @@ MAY_IMPORT = {
 # Rooms and modules that know arrays only, or nothing at all, and the libraries they may use beside Python's own.
 MAY_USE = {
     "errors": set(),
-    "suite": {"numpy"},
+    "suite": {"numpy", "platformdirs"},
     "suite/__init__": set(),
     "measures": {"numpy", "torch"},
     "plots": {"numpy", "matplotlib"},

@@ -56,7 +56,8 @@ def free(name: str, step: int | str | None = None) -> int:
     """
     place = find(name, None if step == ALL else step)
     if place.folder:
-        whose = "ships with the course" if place.tokenizer else "is a folder of your own"
+        shipped = place.tokenizer and place.name in suite.TINY
+        whose = "ships with the course" if shipped else "is a folder of your own"
         raise ValueError(f"{place} {whose} and is no download: free deletes only what was fetched from the hub.")
     info = _scan()
     chosen = [

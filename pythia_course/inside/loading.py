@@ -30,7 +30,7 @@ class Loaded:
     model: Any  # a transformers causal language model
     tokenizer: Any
     spec: suite.Spec
-    note: str = ""  # why the numbers are not float32, if they are not because there is too little memory
+    note: str = ""  # why the numbers are not float32, if memory decided it, and whether they are slow here
 
     @classmethod
     def open(
@@ -66,7 +66,7 @@ class Loaded:
             chosen = check(spec)
             tokenizer = model_files.read_tokenizer(place.tokenizer or folder, str(place))
             model = _read_model(folder, config, chosen, where, place)
-        note = _NO_ROOM if dtype == budget.AUTO and chosen != "float32" else ""
+        note = budget.note(dtype, chosen, on_processor=where.device == "cpu")
         return cls(place.name, place.step, model, tokenizer, spec, note)
 
     @property
@@ -100,7 +100,6 @@ class Loaded:
         )
 
 
-_NO_ROOM = ", since float32 would leave too little memory"
 _CELL = "text-align:left;padding:2px 16px 2px 0;border:none;border-top:1px solid rgba(128,128,128,.35)"
 
 _FAMILIES = {"gpt_neox": "GPT-NeoX", "gpt2": "GPT-2", "gpt_neo": "GPT-Neo"}

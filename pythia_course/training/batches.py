@@ -52,11 +52,11 @@ class TrainingBatch:
         return self.tokens[:, 1:]
 
     @property
-    def around(self) -> tuple[int, int]:
-        """Steps of the last checkpoint that has not seen this batch and of the first that has."""
+    def around(self) -> tuple[int, int | None]:
+        """Steps of the last checkpoint that has not seen this batch and of the first that has, if it is there yet."""
         checkpoints = suite.steps(self.model)
         after = bisect.bisect_right(checkpoints, self.step)
-        return checkpoints[after - 1], checkpoints[after]
+        return checkpoints[after - 1], checkpoints[after] if after < len(checkpoints) else None
 
     def text(self, row: int) -> str:
         """The text of one row, with `<|endoftext|>` where a document ends."""
@@ -123,7 +123,8 @@ class TrainingBatch:
     def __repr__(self):
         rows, length = self.tokens.shape
         before, after = self.around
+        seen = "nor has any other yet" if after is None else f"the one at step {after:,} has"
         return (
             f"<the batch of step {self.step:,} of {self.model}: {rows:,} rows of {length:,} tokens of {self.data}; "
-            f"the checkpoint at step {before:,} has not seen it, the one at step {after:,} has>"
+            f"the checkpoint at step {before:,} has not seen it, {seen}>"
         )
