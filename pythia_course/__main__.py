@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except OSError as error:  # what a full disk says of `… > file`
-        say(f"What should be said cannot be written ({error.strerror or error}).")
+        say(_in_words(error))
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     if arguments is None:
@@ -63,15 +63,24 @@ def _do(arguments: list[str] | None) -> int:
     except BrokenPipeError:
         raise
     except EXPECTED as error:
-        say(str(error))
+        say(_in_words(error))
         return 1
+
+
+def _in_words(error: Exception) -> str:
+    """A failure as a sentence; those of the system itself are only a number and a few words."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return str(error)
+    where = f" ({error.filename})" if error.filename else ""
+    return f"This machine refused something that is needed: {error.strerror}{where}."
 
 
 def _write_what_can_be_written() -> None:
     """Where the terminal or file takes few characters, as in ASCII, write the nearest instead of failing."""
     codecs.register_error("nearest", _nearest)
-    if getattr(sys.stdout, "errors", "") in ("strict", "surrogateescape"):
-        sys.stdout.reconfigure(errors="nearest")
+    for stream in (sys.stdout, sys.stderr):
+        if getattr(stream, "errors", "") in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="nearest")
 
 
 def _nearest(error: UnicodeError) -> tuple[str, int]:

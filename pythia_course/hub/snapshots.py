@@ -61,6 +61,7 @@ def repositories() -> list[Path]:
 
 def of(hub_id: str) -> list[Path]:
     """The folders of one model: under its id, and under the one it had before models had owners ("gpt2")."""
+    check_root()
     names = dict.fromkeys((hub_id, suite.short_name(hub_id)))
     folders = (root() / f"{_MODEL}{name.replace('/', '--')}" for name in names)
     return [folder for folder in folders if exists(folder)]
@@ -82,7 +83,6 @@ def snapshots_at(place: Place) -> list[Path]:
     Where it does not tell which branch a snapshot is (its folder refs/ was lost on the way), a snapshot that is alone
     is taken for a model that has only one checkpoint; of others it could be any step.
     """
-    check_root()
     found = []
     for repository in of(place.hub_id):
         if commit := read_branch(repository / "refs" / place.revision):

@@ -65,7 +65,7 @@ class Refuses:
     ("error", "kind"),
     [
         (
-            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried …"),
             errors.ModelTooLarge,
         ),
         (OSError(12, "Cannot allocate memory"), errors.ModelTooLarge),
