@@ -102,12 +102,12 @@ def _ask(places: list[Place]) -> dict[Place, int]:
 
 def _bytes_to_fetch(place: Place) -> int:
     """What the hub has to send of a model.  A file that is shown to be damaged is removed, and then counts too."""
-    from pythia_course.hub.fetching import download_plan
+    from pythia_course.hub.fetching import bytes_to_fetch
 
     try:
-        return download_plan(place.name, place.step).bytes_to_download
+        return bytes_to_fetch(place)
     except ModelDamaged:
-        return download_plan(place.name, place.step).bytes_to_download
+        return bytes_to_fetch(place)
 
 
 def _fetch_all(sizes: dict[Place, int]) -> int:

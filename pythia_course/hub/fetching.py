@@ -6,18 +6,18 @@ the hub is not asked.
 
 import sys
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pythia_course import suite
 from pythia_course.errors import HubUnreachable, ModelDamaged, ModelNotFound, ModelRefused
-from pythia_course.hub import downloads, model_files, proof, snapshots
+from pythia_course.hub import downloads, model_files, snapshots
 from pythia_course.hub.addresses import Place, find
 from pythia_course.hub.downloads import Remote
 from pythia_course.hub.failures import plain_errors
 from pythia_course.hub.patience import SECONDS_TO_ANSWER, patiently, within
+from pythia_course.hub.proof import mending
 from pythia_course.hub.reports import Progress, Report, reporting
 from pythia_course.machine import budget
 
@@ -49,22 +49,33 @@ def download_plan(name: str | None = None, step: int | None = None, *, dtype: st
     large: the plan is there to say so.
     """
     place = find(name, step)
-    folder, disk = place.folder or cached_folder(place), sys.maxsize
-    if folder:
-        there = (snapshots.files(place.tokenizer) if place.tokenizer else {}) | snapshots.files(folder)
-        files = {file: there[file].stat().st_size for file in model_files.needed_files(there, str(place))}
-        missing = 0
-    else:
-        with plain_errors(place):
-            remotes = _remotes(place, Report())
-            files = {file: remote.size for file, remote in remotes.items()}
-            missing = sum(remote.size - remote.here() for remote in remotes.values())
-            folder, disk = _fetch_config(place, remotes, Report()), budget.free_disk(snapshots.root())
+    folder, files, missing = _look(place)
+    disk = budget.free_disk(snapshots.root()) if missing else sys.maxsize
     with mending(place, folder):
         spec = model_files.read_spec(model_files.read_config(folder, str(place)), place)
     dtype = budget.choose_dtype(spec, dtype, budget.memory_for_weights())
     memory, note = budget.weights(spec, dtype), model_files.pickle_note(files, place.name)
     return Plan(place.hub_id, place.revision, files, missing, sum(files.values()) - missing, memory, dtype, disk, note)
+
+
+def bytes_to_fetch(place: Place) -> int:
+    """What the hub would have to send; quicker than `download_plan`, because only the kind of model is looked at."""
+    folder, _, missing = _look(place)
+    with mending(place, folder):
+        model_files.read_fields(folder, str(place))
+    return missing
+
+
+def _look(place: Place) -> tuple[Path, dict[str, int], int]:
+    """(its folder, with config.json in it; the bytes of each file that it takes; those that are not here yet)."""
+    if folder := place.folder or cached_folder(place):
+        there = (snapshots.files(place.tokenizer) if place.tokenizer else {}) | snapshots.files(folder)
+        return folder, {f: there[f].stat().st_size for f in model_files.needed_files(there, str(place))}, 0
+    with plain_errors(place):
+        remotes = _remotes(place, Report())
+        missing = sum(remote.size - remote.here() for remote in remotes.values())
+        files = {file: remote.size for file, remote in remotes.items()}
+        return _fetch_config(place, remotes, Report()), files, missing
 
 
 def cached_folder(place: Place) -> Path | None:
@@ -95,7 +106,7 @@ def fetch(
     *,
     local_only: bool = False,
     progress: Progress | None = None,
-    check: Callable[[suite.Spec], object] = lambda spec: None,
+    check: Callable[[suite.Spec], object] | None = None,
     ask: bool = False,
 ) -> Path:
     """The folder of a hub model, fetching what the cache lacks: config, tokenizer and weights only.
@@ -126,8 +137,10 @@ def _fetch_all(place: Place, report: Report, check) -> Path:
         report.expect(missing)
         folder = _fetch_config(place, remotes, report)
     with mending(place, folder):
-        spec = model_files.read_spec(model_files.read_config(folder, str(place)), place)
-    check(spec)
+        model_files.read_fields(folder, str(place))
+        spec = check and model_files.read_spec(model_files.read_config(folder, str(place)), place)
+    if check:
+        check(spec)
     budget.check_disk(missing, snapshots.root(), str(place))
     with plain_errors(place):
         for remote in remotes.values():
@@ -215,32 +228,3 @@ def _newer(place: Place, folder: Path, check, progress) -> Path | None:
     except (OSError, ValueError):
         return None
     return newest if newest != folder else None
-
-
-@contextmanager
-def mending(place: Place, folder: Path, *, ask: bool = True):
-    """Where a model in the cache cannot be read, remove the files that are shown to be damaged, and only those.
-
-    ask: ask the hub for hashes where the cache has none.  Raises ModelDamaged, which names the files, or what came.
-    """
-    try:
-        yield
-    except (ModelRefused, ModelDamaged) as error:
-        if place.hub_id is None:
-            raise
-        found = proof.shown(place, folder, ask=ask)
-        if found:
-            proof.remove(place, found)
-            said = proof.in_words(place, found, "was damaged on this disk")
-            raise ModelDamaged(f"{said}, so it was removed: run this again to fetch it anew.") from error.__cause__
-        if isinstance(error, ModelRefused):
-            raise
-        raise ModelDamaged(_not_shown(folder, found, str(error))) from error.__cause__
-
-
-def _not_shown(folder: Path, found: list[Path] | None, said: str) -> str:
-    """The sentence for files that cannot be read and yet are not shown to be damaged."""
-    advice = "the hub has it so, and another step or model may be better"
-    if found is None:
-        advice = f"run this again where the hub can be asked, to compare {folder} with what it has"
-    return said.replace(model_files.FETCH_AGAIN, advice)

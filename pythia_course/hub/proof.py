@@ -8,13 +8,13 @@ import hashlib
 import os
 import re
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pythia_course.errors import HubUnreachable, ModelDamaged, ModelNotFound, StepNotFound
+from pythia_course.errors import HubUnreachable, ModelDamaged, ModelNotFound, ModelRefused, StepNotFound
 from pythia_course.hub.addresses import Place
 from pythia_course.hub.failures import plain_errors
-from pythia_course.hub.model_files import unreadable_header
+from pythia_course.hub.model_files import FETCH_AGAIN, unreadable_header
 from pythia_course.hub.patience import SECONDS_TO_ANSWER, patiently, within
 from pythia_course.hub.snapshots import files, read_branch, root
 
@@ -87,6 +87,35 @@ def remove(place: Place, bad: list[Path]) -> None:
 def in_words(place: Place, paths: list[Path], what: str) -> str:
     """ "config.json of pythia-160m is damaged (/where/it/lies)"."""
     return f"{', '.join(path.name for path in paths)} of {place} {what} ({', '.join(map(str, paths))})"
+
+
+@contextmanager
+def mending(place: Place, folder: Path, *, ask: bool = True):
+    """Where a model in the cache cannot be read, remove the files that are shown to be damaged, and only those.
+
+    ask: ask the hub for hashes where the cache has none.  Raises ModelDamaged, which names the files, or what came.
+    """
+    try:
+        yield
+    except (ModelRefused, ModelDamaged) as error:
+        if place.hub_id is None:
+            raise
+        found = shown(place, folder, ask=ask)
+        if found:
+            remove(place, found)
+            said = in_words(place, found, "was damaged on this disk")
+            raise ModelDamaged(f"{said}, so it was removed: run this again to fetch it anew.") from error.__cause__
+        if isinstance(error, ModelRefused):
+            raise
+        raise ModelDamaged(_not_shown(folder, found, str(error))) from error.__cause__
+
+
+def _not_shown(folder: Path, found: list[Path] | None, said: str) -> str:
+    """The sentence for files that cannot be read and yet are not shown to be damaged."""
+    advice = "the hub has it so, and another step or model may be better"
+    if found is None:
+        advice = f"run this again where the hub can be asked, to compare {folder} with what it has"
+    return said.replace(FETCH_AGAIN, advice)
 
 
 def _hash(path: Path, digits: int, progress: Callable[[int], None]) -> str:
