@@ -177,8 +177,8 @@ def damage(what: str):
 def damaged_weights(folder: Path, name: str):
     """Turn what a library says of weights into one sentence: ModelDamaged only where a file shows that it is.
 
-    A safetensors file shows it by its header and length; a pickle that cannot be read may be anything.  Else it is
-    ModelTooLarge where memory was refused, ModelRefused for the rest.
+    A safetensors file shows it by its header and length, or by sizes other than config.json's; a pickle that cannot be
+    read may be anything.  Else it is ModelTooLarge where memory was refused, ModelRefused for the rest.
     """
     try:
         yield
@@ -190,7 +190,9 @@ def damaged_weights(folder: Path, name: str):
             raise ModelTooLarge(
                 f"There was not enough memory to open {name}: close other notebooks, or take a smaller model."
             ) from error
-        if only_pickle(os.listdir(folder)) or any(unreadable_header(path) for path in folder.glob("*.safetensors")):
+        unlike = "mismatch" in str(error)  # whole by themselves, but not what config.json says
+        headers = map(unreadable_header, folder.glob("*.safetensors"))
+        if unlike or only_pickle(os.listdir(folder)) or any(headers):
             with damage(f"weights of {name}"):
                 raise
         raise ModelRefused(
