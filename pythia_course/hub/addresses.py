@@ -18,6 +18,7 @@ DEFAULT_MODEL = "tiny-pythia"
 MODEL_VARIABLE = "PYTHIA_COURSE_MODEL"
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+_LONGEST = 200  # the hub allows 96 for owner and name together; a file name may have 255
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,10 @@ def find(name: str | os.PathLike | None = None, step: int | None = None) -> Plac
         return _published(known, step)
     if known and run_folder(known):
         return _own(known, run_folder(known), step)
-    if text.strip() and os.path.isdir(os.path.expanduser(text)):
-        return _folder(Path(text).expanduser(), step)
+    if text.strip() and os.path.isdir(folder := os.path.expanduser(text)):
+        return _folder(Path(folder), step)
+    if len(text) > _LONGEST:
+        raise ModelNotFound(f"A model's name has at most {_LONGEST} letters, and {len(text):,} came: {text[:30]!r} ….")
     if isinstance(name, str) and _HUB_ID.fullmatch(text) and not re.search(r"\.\.|--", text):
         return Place(text, step, hub_id=text, revision="main" if step is None else f"step{step}")
     raise ModelNotFound(_not_a_name(text))

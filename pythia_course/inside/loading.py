@@ -56,16 +56,19 @@ class Loaded:
             budget.check_memory(spec, chosen, room, str(place))
             return chosen
 
-        folder = place.folder or fetching.fetch(place, local_only=local_only, progress=progress, check=check)
-        with fetching.mending(place, folder), quiet():
-            beside = [path.name for root in {folder, place.tokenizer or folder} for path in root.iterdir()]
-            model_files.needed_files(beside, str(place))
-            model_files.check_indexes(folder, str(place))
-            config = model_files.read_config(folder, str(place))
-            spec = model_files.read_spec(config, place)
-            chosen = check(spec)
-            tokenizer = model_files.read_tokenizer(place.tokenizer or folder, str(place))
-            model = _read_model(folder, config, chosen, where, place)
+        def read(folder: Path) -> tuple:
+            with quiet():
+                beside = [path.name for root in {folder, place.tokenizer or folder} for path in root.iterdir()]
+                model_files.needed_files(beside, str(place))
+                model_files.check_indexes(folder, str(place))
+                config = model_files.read_config(folder, str(place))
+                spec = model_files.read_spec(config, place)
+                chosen = check(spec)
+                tokenizer = model_files.read_tokenizer(place.tokenizer or folder, str(place))
+                return _read_model(folder, config, chosen, where, place), tokenizer, spec, chosen
+
+        opened = fetching.opened(place, read, local_only=local_only, progress=progress, check=check)
+        model, tokenizer, spec, chosen = opened
         note = budget.note(dtype, chosen, on_processor=where.device == "cpu")
         return cls(place.name, place.step, model, tokenizer, spec, note)
 
@@ -148,8 +151,8 @@ def _read_model(folder: Path, config, dtype: str, where: Placement, place: Place
     limit_threads()
     name, files = str(place), [path.name for path in folder.iterdir()]
     if note := model_files.pickle_note(files, place.name):
-        warnings.warn(note, stacklevel=4)
-    with model_files.damage(f"weights of {name}"), model_files.only_numbers(name):
+        warnings.warn(note, stacklevel=6)
+    with model_files.damaged_weights(folder, name), model_files.only_numbers(name):
         model, report = _model_class(config).from_pretrained(
             folder,
             config=config,
