@@ -7,34 +7,26 @@ layer's attention, then the stream after that layer.
 
 import operator
 from collections.abc import Iterable
-from contextlib import ExitStack
 from functools import partial
 from itertools import product
 
 from pythia_course.inside.anatomy import FAMILIES
-from pythia_course.inside.recording import hooks
+from pythia_course.inside.blocks import Block
 
 # What can be changed, called as in a Trace -> the numbers that name one place of it, besides a position.
 PLACES = {"z": ("layer", "head"), "attn_out": ("layer",), "mlp_out": ("layer",), "residual": ("layer",)}
 
 
-class Intervention:
-    """Changes to a model's passes, in effect while a `with` block runs, however it ends."""
+class Intervention(Block):
+    """Changes to a model's passes, in effect while a `with` block runs and in the thread that runs it."""
 
     def __init__(self, name, changes):
         """name: of the method that makes it.  changes: pairs as `recording.hooks` takes them."""
-        self.name, self.changes, self.running = name, changes, []
-
-    def __enter__(self):
-        with ExitStack() as block:
-            block.enter_context(hooks(self.changes))
-            self.running.append(block.pop_all())  # a list, since a block may be entered inside itself
-
-    def __exit__(self, *error):
-        return self.running.pop().__exit__(*error)
+        super().__init__(changes)
+        self.name = name
 
     def __repr__(self):
-        count = f"{len(self.changes)} change{'s' * (len(self.changes) != 1)}"
+        count = f"{len(self.places)} change{'s' * (len(self.places) != 1)}"
         return f"<{self.name}: {count}, in effect only inside a block: with lm.{self.name}(…): …>"
 
 

@@ -1,48 +1,53 @@
-"""Hooks that always leave, and a recorder that copies what passes by them."""
+"""A recorder that copies what passes by, and runs of a model that leave it as it was."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from functools import partial
+from itertools import repeat
+from operator import setitem
+from threading import Lock, RLock
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from pythia_course.inside.anatomy import FAMILIES
+from pythia_course.inside.blocks import Block
 
 if TYPE_CHECKING:
     import torch
 
+_LOCKS, _MAKING_LOCKS = WeakKeyDictionary(), Lock()
 
-@contextmanager
-def hooks(places):
-    """Place hooks while the block runs; they leave also when it fails or is interrupted.
+
+def hooks(places) -> Block:
+    """Hooks that act while a `with` block runs, in its own thread, however it ends; see `blocks`.
 
     places: pairs (a module's `register_…_hook`, the function to call).  A hook placed later sees what earlier
     ones on the same module changed.
     """
-    handles = []
-    try:
-        for register, hook in places:
-            handles.append(register(hook))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    return Block(places)
 
 
-@contextmanager
-def quiet(model):
-    """No gradients and no dropout inside; the model's own mode comes back."""
+def run_quietly(model, run):
+    """What `run()` gives, with no gradients and no dropout; one at a time for each model.
+
+    The model's own mode and torch's come back by single calls into C, which a Stop comes before or after.
+    """
     import torch
 
-    training = model.training
-    try:
-        if training:
-            model.eval()
-        with torch.no_grad():
-            yield
-    finally:
-        if training:
-            model.train()
+    with _MAKING_LOCKS:
+        lock = _LOCKS.setdefault(model, RLock())  # re-entrant, for a hook that runs the model itself
+    with lock:
+        gradients = torch.is_grad_enabled()
+        awake = [part.__dict__ for part in model.modules() if part.training] if model.training else []
+        try:
+            any(map(setitem, awake, repeat("training"), repeat(False)))
+            try:
+                torch._C._set_grad_enabled(False)
+                return run()
+            finally:
+                torch._C._set_grad_enabled(gradients)
+        finally:
+            any(map(setitem, awake, repeat("training"), repeat(True)))
 
 
 class Recorder:
@@ -52,7 +57,7 @@ class Recorder:
         self.fields, self.spec, self.model = set(fields), spec, model
         self.anatomy = FAMILIES[spec.family]
         self.rotation = None  # (cos, sin)
-        self.kept = {}
+        self.kept, self.seen = {}, set()
         self.projected = {name.removesuffix("_unrotated") for name in fields} & {"queries", "keys", "values"}
         if self.anatomy.rotary and self.projected & {"queries", "keys"}:
             self.projected |= {"queries", "keys"}  # the library rotates them together
@@ -117,6 +122,12 @@ class Recorder:
         """Copy one layer's value into its place, so that never more than one layer is held twice."""
         import torch
 
+        if (name, index) in self.seen:
+            raise RuntimeError(
+                "While this trace was taken, a hook ran the model again, and one trace holds one pass: run the model "
+                "before, and have the hook use what came out."
+            )
+        self.seen.add((name, index))
         if name not in self.kept:
             shape = (count or self.spec.layers, *value.shape)
             self.kept[name] = torch.empty(shape, dtype=dtype or torch.float32)

@@ -1,17 +1,18 @@
-"""One forward pass -> a Trace of arrays, taken by hooks that always leave."""
+"""One forward pass -> a Trace of arrays, taken by hooks that act in that pass only."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
 
 from pythia_course.inside.interventions import Intervention, ablation, patching
 from pythia_course.inside.loading import Loaded
 from pythia_course.inside.prompts import refuse_length, refuse_unknown_ids, several, token_ids
-from pythia_course.inside.recording import Recorder, hooks, quiet
+from pythia_course.inside.recording import Recorder, hooks, run_quietly
 from pythia_course.machine.memory import available_memory
 from pythia_course.plots.labels import token_labels
 
@@ -181,9 +182,8 @@ class LanguageModel(Loaded):
     def _forward(self, ids, *, every_position: bool) -> torch.Tensor:
         """Logits (position, vocab), of the last position only where that is enough."""
         ids = ids[None].to(self.input_device)  # (batch, position)
-        with quiet(self.model):
-            out = self.model(ids, use_cache=False, logits_to_keep=0 if every_position else 1)
-        return out.logits[0].float().cpu()
+        run = partial(self.model, ids, use_cache=False, return_dict=True, logits_to_keep=0 if every_position else 1)
+        return run_quietly(self.model, run).logits[0].float().cpu()
 
 
 def _fields_to_keep(keep, unrotated: bool) -> list[str]:

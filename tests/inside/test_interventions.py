@@ -311,7 +311,7 @@ def test_what_comes_later_in_a_pass_covers_what_was_changed_before():
         assert (lm.trace(corrupted.ids, keep="attn_out").attn_out[1] == 0).all()
 
 
-# --- hooks always leave ---
+# --- a block ends with its `with`; see also test_blocks ---
 
 
 def state(lm):
@@ -372,7 +372,7 @@ def test_hooks_leave_when_entering_fails_half_way(lm, monkeypatch):
             placed.append(hooks_on(lm.model))
             raise KeyboardInterrupt
 
-        block.changes.append((stop, None))
+        block.places.append((stop, None))
         with pytest.raises(KeyboardInterrupt), block:
             pytest.fail("the block was entered")
         assert placed[0] > before[0] and is_as_before(lm, before)
@@ -392,6 +392,7 @@ def test_a_cell_interrupted_at_any_moment_leaves_nothing_behind():
                         logits(lm, [3, 2, 1])
             except KeyboardInterrupt:
                 interrupted += 1
+            by_library(lm.model, [3, 2, 1])  # what a Stop left over does nothing, and leaves with the next pass
             assert hooks_on(lm.model) == before[0]
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
