@@ -68,7 +68,10 @@ def _notebook_bar() -> type:
             super().display(msg, pos, close=close, bar_style=bar_style, check_delay=False)
             if not (close or self.displayed) and time.time() > self.created + SECONDS_BEFORE_IT_SHOWS:
                 self.displayed, self.shown = True, _show_bare(self.container)
-            if close and self.shown:
+
+        def close(self):
+            super().close()
+            if self.shown:
                 self.shown.update({}, raw=True)  # else a saved notebook would look for a bar that is gone
 
     return NotebookBar

@@ -13,7 +13,7 @@ CELLS = {
     "RoPE lab": "widgets.RopeLab()",
     "diagram": "widgets.BlockDiagram()",
     "picker": "widgets.ModelPicker()",
-    "bar": (
+    "a bar that was stopped": (
         "from pythia_course.machine import bars\nbars.SECONDS_BEFORE_IT_SHOWS = 0\n"
         "with bars.bar(2, 'counting') as bar:\n    bar.update(); bar.refresh()\n    import time; time.sleep(0.3)"
     ),
@@ -23,7 +23,6 @@ IMPORTS = (
     "attention, tokens = np.tril(np.ones((2, 2, 4, 4))) / np.arange(1, 5)[:, None], list('abcd')"
 )
 PICTURED = 5  # all but the picker, which has nothing to draw, and the bar, which leaves nothing
-LIVE = ".jp-OutputArea-output .jupyter-widget, .jp-OutputArea-output .jupyter-widgets > div"
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +37,7 @@ def saved(browser, tmp_path_factory):
         page.set_default_timeout(1000 * SECONDS)
         open_lesson(page, address)
         wait_for_kernel(page)
-        run = "async () => { await jupyterapp.commands.execute('notebook:run-all-cells'); }"
-        page.evaluate(run)
+        page.evaluate("async () => { await jupyterapp.commands.execute('notebook:run-all-cells'); }")
         page.locator(".widget-dropdown").wait_for()
         page.evaluate("() => jupyterapp.shell.currentWidget.context.save()")
         yield page, folder, address
@@ -85,7 +83,6 @@ def test_opened_again_without_a_kernel_nothing_is_lost_and_nothing_says_error(sa
     page.evaluate("() => jupyterapp.shell.currentWidget.context.sessionContext.shutdown()")
     open_lesson(page, address)
     page.wait_for_timeout(4000)  # ipywidgets looks for a model for two seconds
-    page.screenshot(path="/tmp/reopened.png")
     assert "Error" not in all_texts(page) and "Loading" not in all_texts(page)
     assert visible(page, ".jp-RenderedImage img") == PICTURED and visible(page, ".pythia-still") == PICTURED + 1
     assert page.locator(".pce, .pcs").count() == 0
