@@ -14,7 +14,8 @@ from nbclient import NotebookClient
 
 from pythia_course import measures
 from pythia_course.widgets import AttentionExplorer
-from pythia_course.widgets.explorer import MOST_TOKENS, packed, repetition
+from pythia_course.widgets.explorer import MOST_TOKENS
+from pythia_course.widgets.shared.attention import packed, repetition
 
 TOKENS = "␣the ␣red ␣ball ␣is ␣in ␣the ␣garden .".split()
 
@@ -157,7 +158,7 @@ REFUSED = {
     "no heads": (lambda: AttentionExplorer(ATTENTION[:0], TOKENS), "needs shape"),
     "no tokens": (lambda: AttentionExplorer(np.zeros((2, 3, 0, 0)), []), "1 to 512 tokens, got 0"),
     "many tokens": (lambda: AttentionExplorer(ATTENTION, ["a"] * (MOST_TOKENS + 1)), "1 to 512 tokens, got 513"),
-    "scores": (lambda: AttentionExplorer(10 * ATTENTION, TOKENS), "from 0 to 1, got 0 to 10. Take the softmax"),
+    "scores": (lambda: AttentionExplorer(10 * ATTENTION, TOKENS), "attention from 0 to 1, got 0 to 10. Take the softmax"),
     "NaN": (lambda: AttentionExplorer(ATTENTION * np.nan, TOKENS), "from 0 to 1, got nan"),
     "the future": (lambda: AttentionExplorer(ATTENTION.swapaxes(2, 3), TOKENS), "later tokens.*swapped"),
     "no such layer": (lambda: AttentionExplorer(ATTENTION, TOKENS, layer=2), "layers 0 to 1, but layer 2"),
@@ -231,7 +232,7 @@ def test_a_stored_notebook_keeps_the_picture_and_the_text(tmp_path):
     )
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     NotebookClient(notebook, kernel_name="python3", timeout=60).execute()
-    [output] = notebook.cells[0].outputs
-    assert output.output_type == "execute_result"
-    assert output.data["text/plain"].startswith("AttentionExplorer of 1 × 1 heads, 3 tokens")
-    assert base64.b64decode(output.data["image/png"]).startswith(b"\x89PNG")
+    view, text, picture = (output.data for output in notebook.cells[0].outputs)
+    assert set(view) == {"application/vnd.jupyter.widget-view+json"} and set(picture) == {"image/png"}
+    assert text["text/plain"].startswith("AttentionExplorer of 1 × 1 heads, 3 tokens")
+    assert base64.b64decode(picture["image/png"]).startswith(b"\x89PNG")
