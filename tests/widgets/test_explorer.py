@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 from pythia_course import measures
 from pythia_course.widgets import AttentionExplorer
 from pythia_course.widgets.explorer import MOST_TOKENS
-from pythia_course.widgets.shared.attention import packed, repetition
+from pythia_course.widgets.common.attention import packed, repetition
 
 TOKENS = "␣the ␣red ␣ball ␣is ␣in ␣the ␣garden .".split()
 
@@ -158,7 +158,7 @@ REFUSED = {
     "no heads": (lambda: AttentionExplorer(ATTENTION[:0], TOKENS), "needs shape"),
     "no tokens": (lambda: AttentionExplorer(np.zeros((2, 3, 0, 0)), []), "1 to 512 tokens, got 0"),
     "many tokens": (lambda: AttentionExplorer(ATTENTION, ["a"] * (MOST_TOKENS + 1)), "1 to 512 tokens, got 513"),
-    "scores": (lambda: AttentionExplorer(10 * ATTENTION, TOKENS), "attention from 0 to 1, got 0 to 10. Take the softmax"),
+    "scores": (lambda: AttentionExplorer(10 * ATTENTION, TOKENS), "from 0 to 1, got 0 to 10. Take the softmax"),
     "NaN": (lambda: AttentionExplorer(ATTENTION * np.nan, TOKENS), "from 0 to 1, got nan"),
     "the future": (lambda: AttentionExplorer(ATTENTION.swapaxes(2, 3), TOKENS), "later tokens.*swapped"),
     "no such layer": (lambda: AttentionExplorer(ATTENTION, TOKENS, layer=2), "layers 0 to 1, but layer 2"),

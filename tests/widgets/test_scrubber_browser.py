@@ -78,7 +78,8 @@ WATCH = """
     const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
     const lens = words.getContext("2d").getImageData(0, 0, words.width, words.height).data;
     const cells = [...Array(13 * 20).keys()].map((i) => {
-      const at = 4 * ((Math.floor(i / 20) * Math.floor(words.height / 13) + 1) * words.width + (i % 20) * Math.floor(words.width / 20) + 1);
+      const row = Math.floor(i / 20) * Math.floor(words.height / 13) + 1;
+      const at = 4 * (row * words.width + (i % 20) * Math.floor(words.width / 20) + 1);
       return [...lens.subarray(at, at + 3)];
     });
     window.watched.push({ ms, cells, step: document.querySelector(".pcs-step").innerText,

@@ -12,9 +12,9 @@ import pytest
 from pythia_course import errors, suite
 from pythia_course.hub.fetching import Plan
 from pythia_course.widgets import AttentionViewer, ModelPicker, picker
-from pythia_course.widgets.shared.attention import packed
-from pythia_course.widgets.shared.keyboard import KeyGuard
-from pythia_course.widgets.shared.still import VIEW
+from pythia_course.widgets.common.attention import packed
+from pythia_course.widgets.common.keyboard import KeyGuard
+from pythia_course.widgets.common.still import VIEW
 
 TOKENS = [" the", " cat", "$x$", "<b>", "\n"]
 

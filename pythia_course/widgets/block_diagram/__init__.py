@@ -9,8 +9,8 @@ import anywidget
 import traitlets
 
 from pythia_course.plots import COLORS
-from pythia_course.widgets.shared import code
-from pythia_course.widgets.shared.still import WithStill, png
+from pythia_course.widgets.common import code
+from pythia_course.widgets.common.still import WithStill, png
 
 SIZE = (320, 430)  # of one panel, in the units of the description; x to the right, y down
 FILL = {"attention": COLORS[0], "mlp": COLORS[1], "norm": "#999999"}

@@ -10,9 +10,9 @@ import traitlets
 from pythia_course import plots
 from pythia_course.plots import axes
 from pythia_course.plots.labels import printable
-from pythia_course.widgets.shared import code
-from pythia_course.widgets.shared.attention import MOST_BYTES, all_heads, color_table, head_scores, packed, packed_size
-from pythia_course.widgets.shared.still import WithStill, png
+from pythia_course.widgets.common import code
+from pythia_course.widgets.common.attention import MOST_BYTES, all_heads, color_table, head_scores, packed, packed_size
+from pythia_course.widgets.common.still import WithStill, png
 
 HERE = Path(__file__).parent
 MOST_TOKENS = 512

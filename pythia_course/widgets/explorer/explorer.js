@@ -1,8 +1,8 @@
 // The attention explorer in the browser. Python sends every weight once; from then on the kernel is not asked
 // for pictures. Tokens are only ever set as text, never as HTML.
 
-import { HeadMap, bytes, drawHead, headSize, looksAt, nameOf, palette } from "../shared/attention.js";
-import { KEYS, follow, make, newId, reveal, stepOf, within } from "../shared/elements.js";
+import { HeadMap, bytes, drawHead, headSize, looksAt, nameOf, palette } from "../common/attention.js";
+import { KEYS, follow, make, newId, reveal, stepOf, within } from "../common/elements.js";
 
 export default {
   render({ model, el }) {

@@ -7,8 +7,8 @@ import numpy as np
 import traitlets
 
 from pythia_course.widgets.rope_lab.picture import picture
-from pythia_course.widgets.shared import code
-from pythia_course.widgets.shared.still import WithStill
+from pythia_course.widgets.common import code
+from pythia_course.widgets.common.still import WithStill
 
 HERE = Path(__file__).parent
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pythia_course.plots import axes
-from pythia_course.widgets.shared.still import png
+from pythia_course.widgets.common.still import png
 
 
 def picture(lab):
@@ -38,7 +38,8 @@ def _dial(ax, lab):
         start = complex(vector[lab.pair], vector[lab.pair + lab.pairs])
         turned = start * np.exp(1j * position * frequencies(lab)[lab.pair])
         color = axes.COLORS[5 * number]
-        ax.plot([0, turned.real], [0, turned.imag], color=color, marker=mark, markevery=[1], label=f"{name} at {position}")
+        label = f"{name} at {position}"
+        ax.plot([0, turned.real], [0, turned.imag], color=color, marker=mark, markevery=[1], label=label)
     ax.set_aspect("equal", adjustable="datalim")
     if lab.pairs:
         ax.legend(frameon=False)

@@ -12,9 +12,9 @@ from pythia_course.training.audit import DUPLICATES, listed
 from pythia_course.training.sweep import sweep
 from pythia_course.widgets.scrubber.picture import picture
 from pythia_course.widgets.scrubber.snapshots import Moments, moment
-from pythia_course.widgets.shared import code
-from pythia_course.widgets.shared.attention import color_table
-from pythia_course.widgets.shared.still import WithStill
+from pythia_course.widgets.common import code
+from pythia_course.widgets.common.attention import color_table
+from pythia_course.widgets.common.still import WithStill
 
 HERE = Path(__file__).parent
 

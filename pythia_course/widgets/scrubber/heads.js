@@ -1,7 +1,7 @@
 // The scrubber's attention: all heads on one canvas, and the chosen one large.
 
-import { HeadMap, headSize, fillLevels, looksAt, nameOf, places } from "../shared/attention.js";
-import { HIDDEN, KEYS, make, newId, stepOf } from "../shared/elements.js";
+import { HeadMap, headSize, fillLevels, looksAt, nameOf, places } from "../common/attention.js";
+import { HIDDEN, KEYS, make, newId, stepOf } from "../common/elements.js";
 
 const GAP = 3; // pixels between two thumbnails
 const FUTURE = [128, 128, 128, 80]; // red, green, blue and opacity of keys a query may not look at

@@ -1,7 +1,7 @@
 // What the model would say next if it stopped after each layer: a row a layer, a column a token read. On a canvas:
 // hundreds of words set as elements take the browser longer than a frame.
 
-import { HIDDEN, KEYS, make, pointing } from "../shared/elements.js";
+import { HIDDEN, KEYS, make, pointing } from "../common/elements.js";
 
 export class Lens {
   // said: places in the vocabulary, sure: their probabilities in 1/255; both (step, row, position), one after another.

@@ -1,4 +1,4 @@
-import { HIDDEN, make } from "../shared/elements.js";
+import { HIDDEN, make } from "../common/elements.js";
 
 // The likeliest next tokens as bars; what the last checkpoint says is in bold.
 export class NextTokens {

@@ -4,7 +4,7 @@ import numpy as np
 
 from pythia_course import plots
 from pythia_course.plots import axes
-from pythia_course.widgets.shared.still import png
+from pythia_course.widgets.common.still import png
 
 # Inches: the whole width, the side of an attention picture, and the height of a score, a token's bar and a lens row.
 WIDE, SIDE, SCORE, BAR, ROW = 10.0, 4.0, 0.5, 0.3, 0.3

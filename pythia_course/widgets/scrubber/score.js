@@ -1,6 +1,6 @@
 // One score over all checkpoints, evenly spaced as on the slider; of the chosen head, where each head has its own.
 
-import { HIDDEN, make } from "../shared/elements.js";
+import { HIDDEN, make } from "../common/elements.js";
 
 // Okabe and Ito's colours, those of the static plots.
 const LINES = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "currentColor"];

@@ -5,8 +5,8 @@ import { Attention } from "./heads.js";
 import { Lens } from "./lens.js";
 import { NextTokens } from "./next_tokens.js";
 import { Score } from "./score.js";
-import { bytes, palette } from "../shared/attention.js";
-import { HIDDEN, KEYS, follow, make, within } from "../shared/elements.js";
+import { bytes, palette } from "../common/attention.js";
+import { HIDDEN, KEYS, follow, make, within } from "../common/elements.js";
 
 export default {
   render({ model, el }) {

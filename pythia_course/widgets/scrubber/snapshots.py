@@ -8,7 +8,7 @@ import numpy as np
 
 from pythia_course.inside.compare import logit_lens
 from pythia_course.plots.labels import printable
-from pythia_course.widgets.shared.attention import MOST_BYTES, check_weights, head_scores, packed, packed_size
+from pythia_course.widgets.common.attention import MOST_BYTES, check_weights, head_scores, packed, packed_size
 
 MOST_TOKENS = 128  # more could not be read, nor drawn within a frame
 

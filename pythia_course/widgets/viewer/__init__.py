@@ -8,10 +8,10 @@ import traitlets
 
 from pythia_course import plots
 from pythia_course.plots.labels import printable
-from pythia_course.widgets.shared import code
-from pythia_course.widgets.shared.attention import all_heads, color_table, packed
-from pythia_course.widgets.shared.keyboard import KeyGuard
-from pythia_course.widgets.shared.still import WithStill, png
+from pythia_course.widgets.common import code
+from pythia_course.widgets.common.attention import all_heads, color_table, packed
+from pythia_course.widgets.common.keyboard import KeyGuard
+from pythia_course.widgets.common.still import WithStill, png
 
 HERE = Path(__file__).parent
 MOST_TOKENS = 512

@@ -1,7 +1,7 @@
 // One head of those that Python sent, as the two sliders beside it say; drawn here, so that it follows within a frame.
 
-import { HeadMap, bytes, headSize, looksAt, nameOf, palette } from "../shared/attention.js";
-import { follow, make } from "../shared/elements.js";
+import { HeadMap, bytes, headSize, looksAt, nameOf, palette } from "../common/attention.js";
+import { follow, make } from "../common/elements.js";
 
 export default {
   render({ model, el }) {
