@@ -14,8 +14,8 @@ from nbclient import NotebookClient
 
 from pythia_course import measures
 from pythia_course.widgets import AttentionExplorer
-from pythia_course.widgets.explorer import MOST_TOKENS
 from pythia_course.widgets.common.attention import packed, repetition
+from pythia_course.widgets.explorer import MOST_TOKENS
 
 TOKENS = "␣the ␣red ␣ball ␣is ␣in ␣the ␣garden .".split()
 

@@ -6,9 +6,9 @@ import anywidget
 import numpy as np
 import traitlets
 
-from pythia_course.widgets.rope_lab.picture import picture
 from pythia_course.widgets.common import code
 from pythia_course.widgets.common.still import WithStill
+from pythia_course.widgets.rope_lab.picture import picture
 
 HERE = Path(__file__).parent
 

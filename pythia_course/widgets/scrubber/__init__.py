@@ -10,11 +10,11 @@ from pythia_course import suite
 from pythia_course.errors import DuplicateCheckpoints
 from pythia_course.training.audit import DUPLICATES, listed
 from pythia_course.training.sweep import sweep
-from pythia_course.widgets.scrubber.picture import picture
-from pythia_course.widgets.scrubber.snapshots import Moments, moment
 from pythia_course.widgets.common import code
 from pythia_course.widgets.common.attention import color_table
 from pythia_course.widgets.common.still import WithStill
+from pythia_course.widgets.scrubber.picture import picture
+from pythia_course.widgets.scrubber.snapshots import Moments, moment
 
 HERE = Path(__file__).parent
 
