@@ -383,7 +383,8 @@ def test_a_fault_is_one_sentence_loses_nothing_and_the_next_try_succeeds(fault, 
     ],
 )  # fmt: skip
 def test_a_name_with_path_tricks_reaches_neither_hub_nor_disk(name, stage):
-    with pytest.raises(errors.ModelNotFound, match="is a web address|is not a folder here|holds no model") as caught:
+    said = "is a web address|is neither a model's name|is not a folder here|holds no model"
+    with pytest.raises(errors.ModelNotFound, match=said) as caught:
         load(name)
     assert "\n" not in str(caught.value)
     assert stage.requests == [] and not stage.cache.exists()
