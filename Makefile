@@ -45,7 +45,7 @@ bench: $(VENV)/.ready-test  ## measure memory and time anew and write docs/measu
 lint: $(VENV)/.ready-test  ## check the code and the notebooks with ruff
 	$(BIN)/ruff check .
 
-train: $(VENV)/.ready  ## train a tiny model as the shipped ones were (NAME=tiny-pythia)
+train: $(VENV)/.ready  ## train a tiny model of your own as the shipped ones were (NAME=tiny-pythia)
 	$(BIN)/python -m pythia_course.tiny train $(NAME)
 
 clean:  ## remove .venv and every cache
@@ -69,6 +69,7 @@ define install
 @echo "Setting up $(VENV): 1 to 3 minutes the first time."
 @$(PYTHON) -m venv $(VENV)
 $(BIN)/python -m pip install -c constraints.txt -e "$(1)"
+@cp -R jupyter/. $(VENV)/share/jupyter/
 @mkdir -p $(SETTINGS) && echo '$(NO_NEWS)' > $(SETTINGS)/overrides.json
 endef
 

@@ -23,6 +23,7 @@ PUBLIC = {
     ],
     "pythia_course.plots": [
         "attention", "attention_grid", "head_scores", "next_token", "parameter_budget", "scores_over_steps", "stream",
+        "alt", "color_of", "line_of",
     ],
     "pythia_course.axes": ["log_steps"],
     "pythia_course.widgets": [

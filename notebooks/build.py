@@ -4,7 +4,7 @@
 
 Without a name it takes every lesson and every solution. A notebook in which a cell fails keeps its old file.
 What differs from run to run is not stored: times, kernel versions, widget models (their ids are random; a
-cell that shows a widget keeps its text form, and the lesson has a static figure beside it).
+cell that shows a widget keeps the text and the picture that stand in its place).
 """
 
 import json
@@ -88,8 +88,16 @@ def normalised(notebook):
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(NOT_STORED, None)
             if "metadata" in output:
-                output["metadata"] = {}
+                output["metadata"] = alt_text_of(output)
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if output.get("data", True)]
     return notebook
+
+
+def alt_text_of(output):
+    """What the output's metadata say of a picture to those who cannot see it: {"image/png": {"alt": …}}, or {}."""
+    alt = output["metadata"].get("image/png", {}).get("alt")
+    return {"image/png": {"alt": alt}} if alt else {}
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from support import hub_folders, limits
 from support.hub_server import Hub
 from support.lab import jupyterlab
 
+from pythia_course.machine.processor import fast_bfloat16
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/measurements.md"
 GPT2_124M = {"n_ctx": 1024, "n_embd": 768, "n_head": 12, "n_layer": 12, "n_positions": 1024, "vocab_size": 50257}
@@ -79,7 +81,9 @@ def machine():
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
     versions = f"Python {platform.python_version()}, torch {torch.__version__.split('+')[0]}"
     versions += f", transformers {transformers.__version__}"
-    return f"{os.cpu_count()} processor cores and {memory:.0f} GB of memory ({platform.system()}, {versions})"
+    bits = "with" if fast_bfloat16() else "without"
+    cores = f"{os.cpu_count()} processor cores {bits} fast bfloat16"
+    return f"{cores} and {memory:.0f} GB of memory ({platform.system()}, {versions})"
 
 
 def surroundings(hub, folder):

@@ -10,7 +10,7 @@ from support.lab import browser  # noqa: F401  (a fixture, for every test)
 
 # Before any import reads them. pytest-xdist's workers, subprocesses and notebook kernels inherit them.
 if "PYTEST_XDIST_WORKER" not in os.environ:
-    for variable in ("HF_HOME", "PYTHIA_COURSE_CACHE"):
+    for variable in ("HF_HOME", "PYTHIA_COURSE_CACHE", "PYTHIA_COURSE_RUNS"):
         os.environ[variable] = tempfile.mkdtemp(prefix="pythia-course-tests-")
         atexit.register(shutil.rmtree, os.environ[variable], ignore_errors=True)
 # Nothing listens on this port of the machine itself; a test of downloads names a loopback server of its own.

@@ -70,12 +70,13 @@ def test_every_cell_ran_and_none_failed(lesson):
 
 def test_the_viewer_follows_its_sliders(lesson):
     page, _, _ = lesson
-    picture = page.locator(".jp-OutputArea-output .widget-image, .jp-OutputArea-output img.jupyter-widgets").last
+    picture = page.locator(".jp-OutputArea-output .pcw canvas").last
     picture.scroll_into_view_if_needed()
-    before = picture.get_attribute("src")
+    before = picture.evaluate("canvas => canvas.toDataURL()")
     page.locator(".jp-OutputArea-output .noUi-handle, .jp-OutputArea-output .ui-slider-handle").last.focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("([image, src]) => image.src !== src", arg=[picture.element_handle(), before])
+    drawn = "([canvas, before]) => canvas.toDataURL() !== before"
+    page.wait_for_function(drawn, arg=[picture.element_handle(), before])
 
 
 def test_the_picker_offers_the_models_and_opens_another(lesson):

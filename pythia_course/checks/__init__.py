@@ -4,8 +4,9 @@ A check returns a `Verdict`, a number between 0 (not yet) and 1 (right) that sho
 """
 
 from pythia_course.checks import ablation, architecture, checkpoints, circuits, data, parallel, rotary, start, versus
+from pythia_course.checks.guesses import compare
 from pythia_course.checks.machine import environment
-from pythia_course.checks.verdict import Verdict, compare
+from pythia_course.checks.verdict import Verdict
 
 __all__ = [
     "Verdict", "ablation", "architecture", "checkpoints", "circuits", "compare", "data", "environment", "parallel",

@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 
-from pythia_course.checks.verdict import NOT_YET, Verdict, judge, run
+from pythia_course.checks.answers import is_missing, kind, shown
+from pythia_course.checks.running import run
+from pythia_course.checks.verdict import Verdict, judge, unanswered
 
 # Fields of a GPT-NeoX configuration: those that change what is computed or learned, and those that set its size.
 SWITCHES = {
@@ -137,18 +139,19 @@ def one_switch(answer, base):
 
     answer: a configuration, or a dict of its fields.
     """
-    if answer is ... or answer is None:
-        return Verdict(0, NOT_YET)
+    if is_missing(answer):
+        return unanswered()
     before, after = _fields(base), _fields(answer)
     if after is None:
-        return Verdict(0, f"A configuration is wanted, such as GPTNeoXConfig(...); a {type(answer).__name__} came.")
+        return Verdict(0, f"A configuration is wanted, such as GPTNeoXConfig(...); {kind(answer)} came.")
     if after.get("model_type", before["model_type"]) != before["model_type"]:
         return Verdict(0, "That is another architecture, and with it much changes at once: stay with the same class.")
     changed = [key for key, value in after.items() if key not in before or not _same(before[key], value)]
     unknown = [key for key in changed if key not in before]
     if unknown:
-        return Verdict(0, f"No field is called {unknown[0]!r}: the library keeps it, and nothing reads it.")
-    return _judge_changes([key for key in changed if key in SWITCHES | SIZES], changed, before, after)
+        return Verdict(0, f"No field is called {shown(unknown[0])}: the library keeps it, and nothing reads it.")
+    verdict = _judge_changes([key for key in changed if key in SWITCHES | SIZES], changed, before, after)
+    return _tried(changed, base, after) or verdict if verdict == 1 else verdict
 
 
 def _judge_changes(real, changed, before, after):
@@ -160,13 +163,41 @@ def _judge_changes(real, changed, before, after):
         return Verdict(0, f"Several things change at once: {', '.join(sorted(real))}. Which of them did it?")
     if real[0] in SIZES:
         return Verdict(0, f"With {real[0]} the number of parameters changes too, and larger is better for that alone.")
-    return Verdict(1, f"Right: only {real[0]} changes, from {before[real[0]]} to {after[real[0]]}.")
+    return Verdict(1, f"Right: only {real[0]} changes, from {_said(before[real[0]])} to {_said(after[real[0]])}.")
+
+
+def _tried(changed, base, after):
+    """None where a network of one layer runs with the changed value, else a verdict that says why it does not."""
+    import torch
+    from transformers import GPTNeoXForCausalLM
+
+    key = next(key for key in changed if key in SWITCHES)
+    fields, (outer, _, inner) = base.to_dict() | {"num_hidden_layers": 1}, key.partition(".")
+    fields[outer] = {**fields[outer], inner: after[key]} if inner else after[key]
+    if inner == "rope_type" and after[key] != "default":
+        fields[outer] = {"factor": 2.0} | fields[outer]
+    if isinstance(_fields(base)[key], bool) != isinstance(after[key], bool):
+        return Verdict(0, f"{key} is True or False; {kind(after[key])} came." if _fields(base)[key] in (True, False)
+                       else f"{key} is no True or False.")  # fmt: skip
+    try:
+        logits = GPTNeoXForCausalLM(type(base)(**fields))(torch.arange(4)[None]).logits
+    except Exception as error:  # whatever the library does with a value that makes no sense
+        return Verdict(0, f"With {key} = {_said(after[key])} no network can run: {type(error).__name__}: {error}")
+    finite = bool(torch.isfinite(logits).all())
+    return None if finite else Verdict(0, f"With {key} = {_said(after[key])} its logits are no finite numbers.")
+
+
+def _said(value):
+    return value if isinstance(value, str) else shown(value)
 
 
 def _fields(config):
     """{field: value}, those of a dict within as "outer.inner"; None where it is no configuration."""
-    fields = config.to_dict() if hasattr(config, "to_dict") else config
-    if not isinstance(fields, dict):
+    try:
+        fields = config if isinstance(config, dict) else config.to_dict()
+    except Exception:  # whatever an object does when it is asked for its fields, it is no configuration
+        return None
+    if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
         return None
     flat = {}
     for key, value in fields.items():
@@ -177,5 +208,5 @@ def _fields(config):
 def _same(a, b):
     try:
         return bool(a == b)
-    except (TypeError, ValueError, RuntimeError):  # arrays, whose comparison is an array
+    except Exception:  # arrays, whose comparison is an array, and objects that will not be compared
         return False

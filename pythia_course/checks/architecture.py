@@ -3,7 +3,8 @@
 import numpy as np
 
 from pythia_course import suite
-from pythia_course.checks.verdict import judge, run
+from pythia_course.checks.running import run
+from pythia_course.checks.verdict import judge
 
 
 def head_dim(answer, name="pythia-410m"):

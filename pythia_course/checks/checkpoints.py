@@ -3,7 +3,9 @@
 import numpy as np
 
 from pythia_course import suite
-from pythia_course.checks.verdict import NOT_YET, Verdict, judge, run
+from pythia_course.checks.answers import as_array, is_missing, shown
+from pythia_course.checks.running import run
+from pythia_course.checks.verdict import Verdict, judge, unanswered
 from pythia_course.suite.zero_shot import MODELS, STEPS, TASKS, zero_shot
 
 
@@ -36,10 +38,10 @@ def birth(function):
     trouble = next((verdict for _, verdict in given if verdict is not None), None)
     if trouble is not None:
         return trouble
-    try:
-        answers = np.array([np.asarray(answer, dtype=float).ravel() for answer, _ in given])
-    except (TypeError, ValueError):
+    found = [as_array(answer) for answer, _ in given]
+    if any(answer is None for answer in found) or len({answer.size for answer in found}) != 1:
         return Verdict(0, "Two steps are wanted, (the last one before, the first one at or above).")
+    answers = np.array([answer.ravel() for answer in found])
     if answers.shape == (2, 1):
         return Verdict(0, "One step is no birthday: give two, the last one before and the first one at or above.")
     right, mistakes = _between(lambda steps, values: _first(values >= values[-1] / 2)), _dated_otherwise()
@@ -127,14 +129,14 @@ def standard_errors(answer, model="pythia-160m", task="lambada_openai"):
 
 def twins(answer):
     """Two models of which the published table has the same six accuracies at some step past step 1."""
-    if answer is ... or answer is None:
-        return Verdict(0, NOT_YET)
-    if isinstance(answer, str) or not isinstance(answer, tuple | list | set | frozenset) or len(answer) != 2:
+    if is_missing(answer):
+        return unanswered()
+    if not _is_pair_of(answer, str):
         return Verdict(0, 'Two names are wanted, as in ("pythia-70m", "pythia-1b").')
-    pair = sorted(suite.short_name(str(name)) for name in answer)
+    pair = sorted(suite.short_name(name) for name in answer)
     unknown = [name for name in pair if name not in MODELS]
     if unknown:
-        return Verdict(0, f"The table has no {unknown[0]!r}; `zero_shot.MODELS` lists what it has.")
+        return Verdict(0, f"The table has no {shown(unknown[0])}; `zero_shot.MODELS` lists what it has.")
     if pair[0] == pair[1]:
         return Verdict(0, "Two different models are wanted: of course one agrees with itself.")
     steps = _alike(*pair)
@@ -149,6 +151,15 @@ def twins(answer):
     return Verdict(1, f"Right: the same six accuracies {many}. By these figures one cannot tell them apart there.")
 
 
+def _is_pair_of(answer, types):
+    sized = isinstance(answer, tuple | list | set | frozenset) and len(answer) == 2
+    return sized and all(isinstance(part, types) for part in answer)
+
+
+def _is_seed(value):
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def _alike(a, b):
     """Steps at which two models have the same accuracy in every task."""
     same = np.all([zero_shot(a, task).accuracy == zero_shot(b, task).accuracy for task in TASKS], axis=0)
@@ -160,10 +171,10 @@ def other_order(answer, logs):
 
     logs: {(name, seed): columns of its training log}.
     """
-    if answer is ... or answer is None:
-        return Verdict(0, NOT_YET)
-    key = next((run for run in logs if isinstance(answer, tuple | list) and list(run) == list(answer)), None)
-    if key is None:
+    if is_missing(answer):
+        return unanswered()
+    key = (answer[0], int(answer[1])) if _is_pair_of(answer, str | int | np.integer) and _is_seed(answer[1]) else None
+    if key not in logs:
         names = sorted({name for name, _ in logs})
         return Verdict(0, f"A name and a seed are wanted, as in ({names[0]!r}, 1); the runs are {', '.join(names)}.")
     previous, induction = (_half_grown(logs[key], column) for column in ("previous_token", "induction"))
@@ -185,8 +196,8 @@ def forgotten(prompt, step, young, old, at_least=0.5):
 
     young, old: the model opened at `step` and at its end.
     """
-    if prompt is ... or prompt is None:
-        return Verdict(0, NOT_YET)
+    if is_missing(prompt):
+        return unanswered()
     if young.step == old.step:
         return Verdict(0, "Take an earlier step than the last: what one compares with itself is never forgotten.")
     try:
@@ -194,7 +205,7 @@ def forgotten(prompt, step, young, old, at_least=0.5):
         left = dict(old.predict(prompt, k=old.spec.vocab)).get(was, 0.0)
     except (TypeError, ValueError, MemoryError) as error:
         return Verdict(0, str(error))
-    said = f"step {step:,} says {was!r} ({p:.2f}), the end says {now!r} and gives {was!r} {left:.2f}"
+    said = f"step {young.step:,} says {was!r} ({p:.2f}), the end says {now!r} and gives {was!r} {left:.2f}"
     if was == now:
         return Verdict(0, f"Nothing forgotten: {said}.")
     if p < at_least:

@@ -5,7 +5,9 @@ from itertools import product
 
 import numpy as np
 
-from pythia_course.checks.verdict import NOT_YET, Verdict, as_array, judge, run
+from pythia_course.checks.answers import as_array, is_missing, shown
+from pythia_course.checks.running import run
+from pythia_course.checks.verdict import Verdict, judge, unanswered
 
 
 def recovered(answer, clean, corrupted, patched):
@@ -79,8 +81,8 @@ def composition(function):
 
 def costliest_head(answer, lm, loss, means):
     """The (layer, head) whose mean ablation costs most. loss: a function of the model, lower is better."""
-    if answer is ... or answer is None:
-        return Verdict(0, NOT_YET)
+    if is_missing(answer):
+        return unanswered()
     costs = {}
     for place in product(range(lm.spec.layers), range(lm.spec.heads)):
         with lm.ablate(heads=[place], by="mean", over=means):
@@ -101,8 +103,8 @@ def sufficient(answer, lm, loss, means, at_most, below):
 
     at_most: how many heads.  below: the loss, nats.
     """
-    if answer is ... or answer is None:
-        return Verdict(0, NOT_YET)
+    if is_missing(answer):
+        return unanswered()
     kept = _pairs(answer)
     if kept is None:
         return Verdict(0, "Give a list of pairs (layer, head), for example [(0, 1), (3, 2)].")
@@ -121,7 +123,7 @@ def sufficient(answer, lm, loss, means, at_most, below):
 
 def _no_such_heads(wrong, name, at_most):
     if wrong:
-        return f"There is no head {min(wrong)} in {name}: both numbers count from 0."
+        return f"There is no head {shown(min(wrong))} in {name}: both numbers count from 0."
     return f"That is all of them. Leave out what is not needed, until {at_most} are left."
 
 
@@ -149,7 +151,7 @@ def _pairs(answer):
     if isinstance(answer, set | frozenset | dict):
         answer = list(answer)
     values = as_array(answer)
-    if values is None or values.ndim not in (1, 2) or not values.size or values.shape[-1] != 2:
+    if values is None or values.ndim not in (1, 2) or not 0 < values.size <= 2000 or values.shape[-1] != 2:
         return None
     if not np.isfinite(values).all() or (values != np.round(values)).any():
         return None

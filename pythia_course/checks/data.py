@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from pythia_course.checks.verdict import NOT_YET, Verdict, as_array, judge, run
+from pythia_course.checks.answers import as_array, is_missing, kind
+from pythia_course.checks.running import run
+from pythia_course.checks.verdict import Verdict, judge, unanswered
 
 
 def tokens_seen(answer, step, rows, context):
@@ -38,7 +40,7 @@ def extra_fall(function):
     draws = np.random.RandomState(0)
     seen_before, new_before = draws.uniform(2, 3, 5), draws.uniform(2, 3, 7)  # not equally many, on purpose
     seen_after, new_after = seen_before - draws.uniform(0.3, 0.5, 5), new_before - draws.uniform(0.1, 0.2, 7)
-    result, trouble = run(function, seen_before, seen_after, new_before, new_after)
+    result, trouble = run(function, *(losses.copy() for losses in (seen_before, seen_after, new_before, new_after)))
     if trouble is not None:
         return trouble
     seen, new = (seen_before - seen_after).mean(), (new_before - new_after).mean()
@@ -115,10 +117,10 @@ def recited(prompt, lm, sentences, at_most=4):
 
     sentences: those that were planted in its training.
     """
-    if prompt is ... or prompt is None:
-        return Verdict(0, NOT_YET)
+    if is_missing(prompt):
+        return unanswered()
     if not isinstance(prompt, str):
-        return Verdict(0, f"A beginning is a text in quotation marks; a {type(prompt).__name__} came.")
+        return Verdict(0, f"A beginning is a text in quotation marks; {kind(prompt)} came.")
     begun = [sentence for sentence in sentences if prompt and sentence.startswith(prompt)]
     if not begun:
         return Verdict(0, "No planted sentence begins like this, to the letter: corpus.planting() lists them.")

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from pythia_course.checks.answers import as_array, is_missing, shown
 from pythia_course.checks.made_up_layer import WIDTH, MadeUpLayer, wrong_parallel, wrong_sequential
-from pythia_course.checks.verdict import Verdict, as_array, judge, run
+from pythia_course.checks.running import run
+from pythia_course.checks.verdict import Verdict, judge, unanswered
 
 
 def paths(answer, layers):
@@ -83,8 +85,8 @@ def fused_writes(function):
 
 def costliest_layer(answer, lm, loss):
     """The layer of a Pythia whose switch, flipped alone, costs most. loss: a function of the model, lower is better."""
-    if answer is ... or answer is None:
-        return judge(answer, 0, "")
+    if is_missing(answer):
+        return unanswered()
     usual, flipped = float(loss(lm)), _losses_with_one_flipped(lm, loss)
     right = int(np.argmax(flipped))
     mistakes = [
@@ -112,15 +114,19 @@ def dial(answer, parallel, sequential):
 
     parallel, sequential: the same model's losses with the switch at either end.
     """
-    values = as_array(answer) if answer is not ... and answer is not None else None
-    if values is None:
-        return judge(answer, [parallel, sequential], "")
-    if values.ndim != 1 or len(values) < 3:
-        return Verdict(0, f"Give one loss for each alpha, three or more in a list; what came has shape {values.shape}.")
+    if is_missing(answer):
+        return unanswered()
+    values = as_array(answer)
+    if values is None or values.ndim != 1 or len(values) < 5:
+        return Verdict(0, f"Give one loss for each alpha, five or more in a list; {shown(answer)} came.")
     if not np.isfinite(values).all():
         return Verdict(0, "There is something among your losses that is no number, or an infinite one.")
     ends = np.array([parallel, sequential], dtype=float)
     within = abs(ends[1] - ends[0]) * 0.02 + 1e-3
+    if (values <= 0).any():
+        return Verdict(0, "A loss is never negative, and zero only where each token was certain.")
+    if np.allclose(np.diff(values, 2), 0, atol=1e-9) and values[0] < values[-1]:
+        return Verdict(0, "These lie on one straight line to the last digit: measure what lies between, as well.")
     if np.abs(values[[0, -1]] - ends).max() <= within:
         return Verdict(1, "Right: the dial ends where the switch does. What lies between nobody trained.")
     return Verdict(0, _wrong_dial(values, ends, within))

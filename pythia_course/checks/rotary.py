@@ -1,11 +1,14 @@
 """Checks of lesson 02, rotary position embeddings."""
 
 import math
+from copy import deepcopy
 
 import numpy as np
 
 from pythia_course import suite
-from pythia_course.checks.verdict import NOT_YET, Verdict, as_array, judge, run
+from pythia_course.checks.answers import as_array, is_missing, shown
+from pythia_course.checks.running import run
+from pythia_course.checks.verdict import Verdict, judge, unanswered
 
 
 def turning_dims(answer, name="pythia-1.4b"):
@@ -151,22 +154,46 @@ def stretched_base(answer, name="pythia-160m", factor=4):
     return judge(answer, grown(dims), praise, mistakes)
 
 
-def longer(answer, plain, trained=128):
-    """Mean loss by position with a learner's rotation, beside that of the plain one; both (position - 1,)."""
-    if answer is ... or answer is None:
-        return Verdict(0, NOT_YET)
-    losses, plain = as_array(answer), np.asarray(plain, dtype=np.float64)
-    if losses is None or losses.shape != plain.shape:
-        came = "no array" if losses is None else f"shape {losses.shape}"
-        return Verdict(0, f"This check wants the mean loss at each position, shape {plain.shape}; {came} came.")
-    if not np.isfinite(losses).all():
-        return Verdict(0, "There is a loss that is infinite or not a number: some pair turns at no finite speed.")
-    if np.allclose(losses, plain, atol=1e-4):
-        return Verdict(0, "These are the plain losses: is your new rotation in the model that you measured?")
-    near, far = (float((losses - plain)[part].mean()) for part in (slice(trained), slice(trained, None)))
+def longer(answer, lm, measure, trained=128):
+    """Speeds of the pairs with which a model reads further, better than with NTK scaling. The check measures itself.
+
+    answer: (pair,), radians per position, pair 0 first.  measure(model): losses by position, (position - 1,).
+    """
+    if is_missing(answer):
+        return unanswered()
+    usual, speeds = lm.model.gpt_neox.rotary_emb.inv_freq, as_array(answer)
+    if speeds is None or np.squeeze(speeds).shape != usual.shape:
+        return Verdict(0, f"Give a speed for each pair, {len(usual)} in a list, pair 0 first; {shown(answer)} came.")
+    if not np.isfinite(speeds).all():
+        return Verdict(0, "There is a speed that is infinite or not a number: an angle must be finite.")
+    if np.allclose(np.squeeze(speeds), usual, rtol=1e-4):
+        return Verdict(0, "These are the speeds it was trained with: change the slow ones.")
+    dims, base = lm.spec.rotary_dims, lm.spec.rope_base
+    stretch = (len(as_array(measure(lm.model))) + 1) / trained
+    ntk = (base * stretch ** (dims / (dims - 2))) ** (-np.arange(0, dims, 2) / dims)
+    found = [_near_and_far(lm.model, each, measure, trained) for each in (usual, ntk, speeds)]
+    return _judge_reach(*found, trained)
+
+
+def _near_and_far(model, speeds, measure, trained):
+    """Mean loss within the trained length and beyond it, of a copy with other speeds."""
+    import torch
+
+    model = deepcopy(model)
+    model.gpt_neox.rotary_emb.inv_freq = torch.as_tensor(np.squeeze(np.asarray(speeds)), dtype=torch.float32)
+    losses = as_array(measure(model))
+    return np.array([losses[: trained - 1].mean(), losses[trained - 1 :].mean()])
+
+
+def _judge_reach(plain, ntk, found, trained):
+    """plain, ntk, found: (near, far), mean losses in nats."""
+    near, far = found - plain
     if far > -0.5:
         change = "worse" if far > 0 else "better, and half a nat is wanted"
         return Verdict(0, f"Beyond the trained length it is {abs(far):.2f} nats {change}: slow the slow pairs down.")
     if near > 0.2:
         return Verdict(0, f"Far positions gain, but the first {trained} lose {near:.2f} nats: keep fast pairs fast.")
+    if (found > ntk - 0.01).any():
+        beside = "yours has {:.2f} and {:.2f}, NTK scaling {:.2f} and {:.2f}".format(*found, *ntk)
+        return Verdict(0, f"Better than plain. But within and beyond {beside}: be better in both.")
     return Verdict(1, f"Right: {-far:.2f} nats gained beyond the trained length, {near:+.2f} within it.")

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from pythia_course.checks.verdict import NOT_YET, Verdict, as_array, judge
+from pythia_course.checks.answers import as_array, is_missing, kind
+from pythia_course.checks.verdict import Verdict, judge, unanswered
 
 
 def how_many_tokens(answer, trace):
@@ -54,10 +55,10 @@ def strongest_link(answer, attention):
 
 def sure_prompt(prompt, lm, at_least=0.9):
     """A prompt after which the model gives one token at least this probability."""
-    if prompt is ... or prompt is None:
-        return Verdict(0, NOT_YET)
+    if is_missing(prompt):
+        return unanswered()
     if not isinstance(prompt, str):
-        return Verdict(0, f"A prompt is a text in quotation marks; a {type(prompt).__name__} came.")
+        return Verdict(0, f"A prompt is a text in quotation marks; {kind(prompt)} came.")
     if not prompt.strip():
         return Verdict(0, "The prompt is empty: the model needs something to read.")
     try:

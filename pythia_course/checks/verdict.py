@@ -4,105 +4,75 @@ import html
 
 import numpy as np
 
+from pythia_course.checks.answers import MOST, as_array, candidates, is_missing, kind, shortened
+
+LONGEST = 600  # characters of a sentence
+NOT_YET = "Not answered yet: put your answer where the three dots are and run the cell again."
+
 
 class Verdict(float):
     """1.0 for a right answer, 0.0 for one that is not right yet: a sentence to read, a number to grade with."""
 
-    def __new__(cls, mark, message):
-        """mark: 0 to 1.  message: one sentence for the learner."""
+    def __new__(cls, mark, message, *, code="", folded="", waiting=False):
+        """mark: 0 to 1.  message: one sentence for the learner.  code: lines shown below it, in fixed width.
+
+        folded: what a click shows and the plain text does not have.  waiting: nothing was judged, so no ✓ and no ✗.
+        """
         self = super().__new__(cls, mark)
-        self.message = message
+        self.message, self.code = shortened(str(message), LONGEST), code
+        self.folded, self.waiting = folded, waiting
         return self
 
     def __repr__(self):
-        return ("✓ " if self == 1 else "✗ ") + self.message
+        sign = "○" if self.waiting else "✓" if self == 1 else "✗"
+        return f"{sign} {self.message}" + (f"\n{self.code}" if self.code else "")
 
     __str__ = __repr__
 
     def _repr_html_(self):
-        color = "#009E73" if self == 1 else "#D55E00"
-        return (
-            f'<div role="status" style="border-left:4px solid {color};padding:2px 8px">{html.escape(repr(self))}</div>'
-        )
+        color = "#888888" if self.waiting else "#009E73" if self == 1 else "#D55E00"
+        style = f"border-left:4px solid {color};padding:2px 8px;max-width:60em;overflow-wrap:anywhere"
+        return f'<div role="status" style="{style}">{self._inner_html()}</div>'
+
+    def _inner_html(self):
+        first, *lines = repr(self).split("\n")
+        inner = html.escape(first)
+        if lines:
+            code = html.escape("\n".join(lines))
+            inner += f'<pre style="white-space:pre-wrap;margin:4px 0 0 0">{code}</pre>'
+        if self.folded:
+            summary = '<summary style="cursor:pointer">Show the answer</summary>'
+            inner += f"<details>{summary}{html.escape(self.folded)}</details>"
+        return inner
 
 
-NOT_YET = "Not answered yet: put your answer where the three dots are and run the cell again."
-
-
-def compare(guess, answer, tolerance=0.05):
-    """Put a prediction beside what came out. An unmade guess is no error.
-
-    guess: a number, a text, or `...` for none.  answer: what the notebook computed.
-    tolerance: how far off, as a share of the answer, still counts as close.
-    """
-    shown = _shown(answer)
-    if _is_missing(guess):
-        return Verdict(0, f"No guess yet. It is {shown}.")
-    if _same(guess, answer):
-        return Verdict(1, f"You said {_shown(guess)}, and so it is.")
-    numbers = [_number(guess), _number(answer)]
-    if None in numbers:
-        return Verdict(0, f"You said {_shown(guess)}; it is {shown}.")
-    if abs(numbers[0] - numbers[1]) <= tolerance * abs(numbers[1]):
-        return Verdict(1, f"You said {_shown(guess)}; it is {shown}: very close.")
-    return Verdict(
-        0, f"You said {_shown(guess)}; it is {shown}, {'less' if numbers[1] < numbers[0] else 'more'} than you said."
-    )
+def unanswered():
+    """The verdict on three dots."""
+    return Verdict(0, NOT_YET, waiting=True)
 
 
 def judge(answer, right, praise, mistakes=(), tolerance=1e-3):
-    """Compare an answer (number, list, array or tensor) with the right one and with known mistakes.
+    """Compare an answer (number, list, array, tensor, or text of a number) with the right one and with known mistakes.
 
     right, and the first of each mistake: numbers or arrays.  mistakes: (value, sentence) pairs, the likeliest first.
     tolerance: relative, to the largest entry of what is compared with.
     """
-    if _is_missing(answer):
-        return Verdict(0, NOT_YET)
-    values = as_array(answer)
-    if values is None:
-        kind = type(answer).__name__
-        return Verdict(
-            0, f"This check wants {_wanted(right)}; what came is of type {kind}, which is no number or array."
-        )
-    if _close(values, right, tolerance):
+    if is_missing(answer):
+        return unanswered()
+    wanted = np.squeeze(as_array(right))
+    given = candidates(answer, MOST + wanted.size)
+    if any(_close(values, wanted, tolerance) for values in given):
         return Verdict(1, praise)
     for value, sentence in mistakes:
-        if _close(values, value, tolerance):
+        if any(_close(values, value, tolerance) for values in given):
             return Verdict(0, sentence)
-    wanted = np.squeeze(as_array(right))
-    if np.squeeze(values).shape != wanted.shape:
-        return Verdict(0, f"This check wants {_wanted(right)}; what came has shape {values.shape}.")
-    return Verdict(0, "Not yet. " + _direction(np.squeeze(values), wanted))
-
-
-def run(function, *arguments):
-    """(result, None) of a learner's function, or (None, Verdict) where there is none or it stops with an error."""
-    if _is_missing(function):
-        return None, Verdict(0, NOT_YET)
-    if not callable(function):
-        return None, Verdict(
-            0, f"This check wants the function itself, without brackets; a {type(function).__name__} came."
-        )
-    try:
-        result = function(*arguments)
-    except Exception as error:  # whatever the learner's code does, the check says it in words
-        return None, Verdict(0, f"Your function stopped with {type(error).__name__}: {error}")
-    if _is_missing(result):
-        return None, Verdict(0, "Your function returns nothing yet: replace its three dots, and end it with return.")
-    return result, None
-
-
-def as_array(answer):
-    """An answer as a float64 array, or None where it cannot be one."""
-    if hasattr(answer, "detach"):
-        answer = answer.detach().cpu()
-        answer = answer.float() if answer.is_floating_point() else answer
-    if isinstance(answer, str):
-        answer = answer.replace(",", "").replace("_", "")
-    try:
-        return np.asarray(answer, dtype=np.float64)
-    except (TypeError, ValueError, RuntimeError):
-        return None
+    if not given:
+        return Verdict(0, f"This check wants {_described(wanted.shape)}; {_what_came(answer)} came.")
+    fitting = [np.squeeze(values) for values in given if np.squeeze(values).shape == wanted.shape]
+    if not fitting:
+        came = _described(np.squeeze(given[0]).shape)
+        return Verdict(0, f"This check wants {_described(wanted.shape)}; {came} came.")
+    return Verdict(0, "Not yet. " + _direction(fitting[0], wanted))
 
 
 def _close(values, target, tolerance):
@@ -120,35 +90,12 @@ def _direction(values, wanted):
     return "It should be larger." if values < wanted else "It should be smaller."
 
 
-def _wanted(right):
-    shape = np.squeeze(as_array(right)).shape
+def _described(shape):
     return f"an array of shape {shape}" if shape else "one number"
 
 
-def _is_missing(answer):
-    return answer is ... or answer is None
-
-
-def _same(guess, answer):
-    if isinstance(guess, str) and isinstance(answer, str):
-        return guess.strip(" ␣").casefold() == answer.strip(" ␣").casefold()
-    try:
-        return bool(guess == answer)
-    except (TypeError, ValueError, RuntimeError):  # arrays, whose comparison is an array
-        return False
-
-
-def _number(value):
-    try:
-        return float(value)
-    except (TypeError, ValueError, RuntimeError):
-        return None
-
-
-def _shown(value):
-    if isinstance(value, str):
-        return repr(value)
-    number = _number(value)
-    if number is None or isinstance(value, bool) or not np.isfinite(number):
-        return str(value)
-    return f"{int(number):,}" if number == int(number) and abs(number) >= 1 else f"{number:.3g}"
+def _what_came(answer):
+    shape = getattr(answer, "shape", None)
+    if kind(answer) in ("an array", "a tensor") and shape is not None and np.prod([float(n) for n in shape]) > MOST:
+        return f"an array of shape {tuple(shape)}"
+    return f"{kind(answer)}, which is no number or array,"

@@ -5,7 +5,9 @@ import re
 import numpy as np
 
 from pythia_course import suite
-from pythia_course.checks.verdict import NOT_YET, Verdict, judge, run
+from pythia_course.checks.answers import as_array, is_missing, kind
+from pythia_course.checks.running import run
+from pythia_course.checks.verdict import Verdict, judge, unanswered
 from pythia_course.inside.module_paths import PARTS, part_of, translate
 
 
@@ -33,10 +35,10 @@ def untied(answer, name="gpt2"):
 
 def path(answer, of, family):
     """The path, in another architecture, of the part that is at `of` in its own."""
-    if answer is ... or answer is None:
-        return Verdict(0, NOT_YET)
+    if is_missing(answer):
+        return unanswered()
     if not isinstance(answer, str):
-        return Verdict(0, f"A path is a text in quotation marks; a {type(answer).__name__} came.")
+        return Verdict(0, f"A path is a text in quotation marks; {kind(answer)} came.")
     given, right = answer.strip().removeprefix("model."), translate(of, family)
     if given == right:
         return Verdict(1, "Right: the same part, under its other name.")
@@ -76,7 +78,8 @@ def split_qkv(function):
     result, trouble = run(function, _tensor(fused), heads)
     if trouble is not None:
         return trouble
-    if not isinstance(result, tuple | list) and not hasattr(result, "shape") or len(result) != 3:
+    pieces = [as_array(piece) for piece in result] if _has_three(result) else None
+    if pieces is None:
         return Verdict(0, "Three things are wanted: return q, k, v.")
     by_part = fused.reshape(position, 3, heads, size)
     by_head = fused.reshape(position, heads, 3, size).swapaxes(1, 2)
@@ -92,11 +95,16 @@ def split_qkv(function):
             "A head's dimensions lie side by side: cut into (heads, head_dim), not into (head_dim, heads).",
         ),
     ]
-    try:
-        answer = np.stack([np.asarray(piece.detach() if hasattr(piece, "detach") else piece) for piece in result])
-    except (TypeError, ValueError):
+    if len({getattr(piece, "shape", None) for piece in pieces} - {None}) != 1 or any(piece is None for piece in pieces):
         return Verdict(0, "q, k and v should be three arrays of the same shape, (head, position, head_dim).")
-    return judge(answer, right, "Right: all q, all k, all v, each cut into heads.", mistakes)
+    return judge(np.stack(pieces), right, "Right: all q, all k, all v, each cut into heads.", mistakes)
+
+
+def _has_three(result):
+    try:
+        return len(result) == 3 and not isinstance(result, str | dict)
+    except TypeError:  # one number, or nothing that has a length
+        return False
 
 
 def _tensor(array):
@@ -150,10 +158,10 @@ def bits_per_byte(answer, losses, text, start):
 
 def disagreement(prompt, a, b, at_least=0.5):
     """A prompt after which two opened models are both sure, each of another token."""
-    if prompt is ... or prompt is None:
-        return Verdict(0, NOT_YET)
+    if is_missing(prompt):
+        return unanswered()
     if not isinstance(prompt, str):
-        return Verdict(0, f"A prompt is a text in quotation marks; a {type(prompt).__name__} came.")
+        return Verdict(0, f"A prompt is a text in quotation marks; {kind(prompt)} came.")
     try:
         answers = [lm.predict(prompt, k=1)[0] for lm in (a, b)]
     except (ValueError, MemoryError) as error:

@@ -5,6 +5,8 @@ where that is a terminal.
 """
 
 import argparse
+import glob
+import os
 import sys
 from pathlib import Path
 
@@ -44,12 +46,20 @@ def opens_as(spec: suite.Spec) -> str | None:
 
 def model_cache() -> Path:
     """The folder that downloaded models go to, whether it exists yet or not."""
-    from huggingface_hub import constants
+    from pythia_course.hub.snapshots import root
 
-    return Path(constants.HF_HUB_CACHE)
+    return root()
 
 
 def cache_size() -> int:
     """Bytes of the models in the cache, each file once, parts of interrupted downloads included."""
-    files = (path for path in model_cache().glob("models--*/**/*") if path.is_file() and not path.is_symlink())
-    return sum(path.stat().st_size for path in files)
+    folders = glob.iglob(f"{glob.escape(str(model_cache()))}/models--*")
+    return sum(_size(Path(root, name)) for folder in folders for root, _, names in os.walk(folder) for name in names)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 of a link, and of what is gone or cannot be looked at."""
+    try:
+        return 0 if path.is_symlink() else path.stat().st_size
+    except OSError:
+        return 0

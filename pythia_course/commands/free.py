@@ -1,8 +1,6 @@
 """`pythia-course free`: delete downloads that are no longer needed."""
 
-import logging
 import sys
-from contextlib import contextmanager
 
 from pythia_course.commands import UsageError, add_command, model_cache, say
 from pythia_course.errors import ModelNotFound, StepNotFound
@@ -49,8 +47,7 @@ def run(options) -> int:
             print("Nothing was freed.")
             return 1
     try:
-        with _still():
-            freed = cache.free(options.name, cache.ALL if options.all else options.step)
+        freed = cache.free(options.name, cache.ALL if options.all else options.step)
     except ValueError as error:  # it ships with the course, is a folder, or the cache leads elsewhere
         say(str(error))
         return 1
@@ -59,22 +56,10 @@ def run(options) -> int:
 
 
 def _here(place: Place, every: bool) -> list:
-    """What the cache holds of a checkpoint, or of every checkpoint of its model."""
-    from pythia_course.hub.cache import cached
+    """What the cache holds of a checkpoint, or of every checkpoint of its model: just what would be freed."""
+    from pythia_course.hub.cache import here
 
-    return [item for item in cached() if item.name == place.name and (every or place.revision in item.branches)]
-
-
-@contextmanager
-def _still():
-    """Keep the hub's library from logging tracebacks of what it cannot delete; that is said below, in a sentence."""
-    logger = logging.getLogger("huggingface_hub")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
+    return [] if place.folder else here(place, every)
 
 
 def _checkpoints(number: int) -> str:

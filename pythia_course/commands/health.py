@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pythia_course import suite
 from pythia_course.commands import cache_size, model_cache
+from pythia_course.errors import HubUnreachable
 from pythia_course.machine import budget
 from pythia_course.machine.memory import available_memory, in_words
 
@@ -112,7 +113,17 @@ def cache() -> Iterator[Finding]:
     """The folder of downloaded models."""
     from huggingface_hub import constants
 
+    from pythia_course.hub.cache import unreadable
+
     folder = model_cache()
+    try:
+        closed = unreadable()
+    except HubUnreachable as error:  # of the folder itself
+        closed = [str(error)]
+    for sentence in closed[:1]:
+        said, _, todo = sentence.rpartition(": ")
+        yield Finding(BROKEN, "cache", said + (f" (and {len(closed) - 1} more)" if closed[1:] else ""), todo)
+        return
     text = f"{folder}: {in_words(cache_size())} of models" if folder.is_dir() else f"{folder}: empty as yet"
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if os.access(there, os.W_OK):

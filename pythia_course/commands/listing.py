@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pythia_course import suite
 from pythia_course.commands import add_command, cache_size, model_cache, opens_as
-from pythia_course.errors import ModelNotFound, StepNotFound
+from pythia_course.errors import HubUnreachable, ModelNotFound, StepNotFound
 from pythia_course.hub.addresses import find
 from pythia_course.hub.model_files import ARCHITECTURES
 from pythia_course.machine.memory import available_memory, in_words
@@ -33,16 +33,19 @@ def add_to(commands) -> None:
 
 def run(options) -> int:
     """Print the table, or the same as JSON; gives the exit code."""
+    from pythia_course.hub.cache import unreadable
+
     free, here = available_memory(), _cached()
     models = [_model(name, here.pop(name, [])) for name in (*suite.TINY, *suite.HUB_IDS)]
     models += [_stranger(name, found) for name, found in here.items()]
     if options.json:
-        folder = {"folder": str(model_cache()), "bytes": cache_size()}
+        folder = {"folder": str(model_cache()), "bytes": cache_size(), "unreadable": unreadable()}
         print(json.dumps({"memory_free": free, "cache": folder, "models": models}, indent=2))
         return 0
     print("\n".join(_table([one for one in models if one["name"] in (*suite.TINY, *suite.SUITE) or one["cached"]])))
     known = "" if free == sys.maxsize else f"; {in_words(free)} of memory are free for this process"
     print(f"\nThe cache {model_cache()} holds {in_words(cache_size())}{known}.")
+    print("".join(f"{sentence}\n" for sentence in unreadable()), end="")
     print("pythia-70m-deduped … 12b-deduped and pythia-14m-seed1 … 410m-seed9 are known too, and any owner/name.")
     return 0
 
@@ -94,14 +97,18 @@ def _folder(item) -> Path | None:
 
     try:
         place = find(item.name, item.step)
-    except (ModelNotFound, StepNotFound):
+        return item.folder if place.hub_id and cached_folder(place) == item.folder else None
+    except (ModelNotFound, StepNotFound, HubUnreachable):  # no name opens it, or this account may not read it
         return None
-    return cached_folder(place) if place.revision in item.branches else None
 
 
 def _understood(folder: Path) -> bool:
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return config.get("model_type") in ARCHITECTURES
+    """Whether the course opens such models; not where the config cannot be read, whosever it is."""
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(config, dict) and config.get("model_type") in list(ARCHITECTURES)
 
 
 def _table(models: list[dict]) -> list[str]:
@@ -142,7 +149,7 @@ def _where(model: dict) -> str:
 
 def _checkpoint(checkpoint: dict) -> str:
     """A checkpoint by its step, and whether one can open it."""
-    if not checkpoint["branches"]:
+    if not checkpoint["branches"] and not checkpoint["complete"]:
         return "an older upload"  # the hub has moved the branch on since, and no name opens it any more
     step = "" if checkpoint["step"] is None else f"step {checkpoint['step']}"
     return step if checkpoint["complete"] else f"{step} (incomplete)".strip()

@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pythia_course.commands import add_command, hashes, model_cache
+from pythia_course.commands import add_command, model_cache
 from pythia_course.commands.choosing import chosen
 from pythia_course.errors import HubUnreachable, ModelDamaged
 from pythia_course.hub.addresses import Place
@@ -87,18 +87,27 @@ def _ask(places: list[Place]) -> dict[Place, int]:
     Raises HubUnreachable, and DiskFull when they would not fit.
     """
     from pythia_course.commands.progress import asking, going_on
-    from pythia_course.hub.fetching import download_plan
 
     sizes = {}
     for place in asking(places):
         with going_on():
-            sizes[place] = download_plan(place.name, place.step).bytes_to_download
+            sizes[place] = _bytes_to_fetch(place)
     folder, missing = model_cache(), sum(sizes.values())
     if missing:
         free = in_words(budget.free_disk(folder))
         print(f"{in_words(missing)} to fetch into {folder}, where there is room for {free}.", flush=True)
     budget.check_disk(missing, folder, "What was asked for")
     return sizes
+
+
+def _bytes_to_fetch(place: Place) -> int:
+    """What the hub has to send of a model.  A file that is shown to be damaged is removed, and then counts too."""
+    from pythia_course.hub.fetching import bytes_to_fetch
+
+    try:
+        return bytes_to_fetch(place)
+    except ModelDamaged:
+        return bytes_to_fetch(place)
 
 
 def _fetch_all(sizes: dict[Place, int]) -> int:
@@ -117,27 +126,33 @@ def _fetch_all(sizes: dict[Place, int]) -> int:
 
 def _fetch(place: Place, missing: int, bars: "Bars") -> str:
     """Fetch one model and check it; gives the line that says so."""
-    from pythia_course.hub import fetching
+    from pythia_course.hub import fetching, proof
 
     folder = fetching.fetch(place, progress=bars.fetching(place))
     how, expected = ("fetched" if missing else "was here"), _hashes(place, folder, missing, bars)
-    if bad := hashes.damaged(folder, expected, bars.checking(place, folder)):
+    if bad := proof.damaged(folder, expected, bars.checking(place, folder)):
         how = "was damaged and is fetched anew"
-        for path in bad:
-            hashes.discard(path)
-        folder = fetching.fetch(place, progress=bars.fetching(place))
-        if bad := hashes.damaged(folder, expected, bars.checking(place, folder)):
-            what = f"{', '.join(path.name for path in bad)} of {place}"
-            raise ModelDamaged(f"Twice {what} came other than the hub has it: try another network or disk.")
+        proof.remove(place, bad)
+        folder = fetching.fetch(place, progress=bars.fetching(place), ask=True)
+        if bad := proof.damaged(folder, _hashes(place, folder, 1, bars), bars.checking(place, folder)):
+            raise ModelDamaged(f"Twice {proof.in_words(place, bad, 'came damaged')}: try another network or disk.")
     compared = "every hash as published" if expected else "not compared with the hub, which cannot be reached"
-    return f"{place}: {how}, {in_words(sum(path.stat().st_size for path in folder.iterdir()))}, {compared}"
+    return f"{place}: {how}, {in_words(_size(folder))}, {compared}"
+
+
+def _size(folder: Path) -> int:
+    from pythia_course.hub.snapshots import files
+
+    return sum(path.stat().st_size for path in files(folder).values())
 
 
 def _hashes(place: Place, folder: Path, missing: int, bars: "Bars") -> dict[str, str]:
     """What each file must be; from the names in the cache when nothing was fetched and the hub is away."""
+    from pythia_course.hub import proof
+
     try:
-        return hashes.published(place, folder, bars.waiting)
+        return proof.published(place, folder, bars.waiting)
     except HubUnreachable:
         if missing:
             raise
-        return hashes.recorded(folder)
+        return proof.recorded(folder)

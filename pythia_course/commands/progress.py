@@ -11,6 +11,7 @@ from pythia_course.commands import say
 from pythia_course.errors import ModelDamaged, ModelNotFound, ModelRefused, StepNotFound
 from pythia_course.hub.addresses import Place
 from pythia_course.hub.reports import in_patience
+from pythia_course.hub.snapshots import files
 
 _QUIET = {"disable": None, "leave": False, "dynamic_ncols": True}  # disable=None: no bar where there is no terminal
 
@@ -83,7 +84,7 @@ class Bars:
     def checking(self, place: Place, folder: Path) -> Callable[[int], None]:
         """What reading the files again reports to: bytes more."""
         self._one.set_description_str(f"checking {place}", refresh=False)
-        self._one.reset(total=sum(path.stat().st_size for path in folder.iterdir()))
+        self._one.reset(total=sum(path.stat().st_size for path in files(folder).values()))
         return self._one.update
 
 

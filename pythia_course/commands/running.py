@@ -11,7 +11,7 @@ from subprocess import DEVNULL
 from pythia_course import suite
 from pythia_course.commands import opens_as
 from pythia_course.commands.health import BROKEN, INSTALL_AGAIN, OK, WARNING, Finding
-from pythia_course.errors import ModelNotFound, StepNotFound
+from pythia_course.errors import HubUnreachable, ModelNotFound, StepNotFound
 from pythia_course.hub.addresses import MODEL_VARIABLE, Place, find
 from pythia_course.machine.memory import in_words
 
@@ -140,7 +140,12 @@ def _opening(place: Place) -> Finding:
         todo = f"choose a smaller one: this takes {in_words(2 * suite.total(spec))} even in bfloat16, more than is free"
         return Finding(WARNING, "model", text, todo)
     todo = f"with a network: pythia-course prefetch {place.name}"
-    if place.folder or cached_folder(place):
+    try:
+        here = place.folder or cached_folder(place)
+    except HubUnreachable as error:
+        said, _, todo = str(error).rpartition(": ")
+        return Finding(BROKEN, "model", f"{text}. {said}", todo)
+    if here:
         return Finding(OK, "model", f"{text}, which is on this machine")
     if constants.HF_HUB_OFFLINE:
         return Finding(BROKEN, "model", f"{text}, which is not in the cache, and HF_HUB_OFFLINE is set", todo)

@@ -12,11 +12,13 @@ from pathlib import Path
 
 from pythia_course import suite
 from pythia_course.errors import ModelNotFound, StepNotFound
+from pythia_course.suite.runs import run_folder, run_names
 
 DEFAULT_MODEL = "tiny-pythia"
 MODEL_VARIABLE = "PYTHIA_COURSE_MODEL"
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+_LONGEST = 200  # the hub allows 96 for owner and name together; a file name may have 255
 
 
 @dataclass(frozen=True)
@@ -37,24 +39,42 @@ class Place:
 
 
 def find(name: str | os.PathLike | None = None, step: int | None = None) -> Place:
-    """Read a name as `pythia_course.load` takes it.  A name the course knows wins over a folder of that name.
+    """Read a name as `pythia_course.load` takes it.
+
+    A name the course knows, or of a training of one's own (`suite.runs`), wins over a folder of that name.
 
     Raises ModelNotFound or StepNotFound.
     """
     if name is None:
         name = os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL
-    step = _whole_number(step)
-    text = os.fspath(name)
+    step, text = _whole_number(step), _text(name)
     known = suite.short_name(text) if isinstance(name, str) else ""
     if known in suite.TINY:
         return _tiny(known, step)
     if known in suite.HUB_IDS:
         return _published(known, step)
-    if text.strip() and Path(text).expanduser().is_dir():
-        return _folder(Path(text).expanduser(), step)
+    if known and run_folder(known):
+        return _own(known, run_folder(known), step)
+    if text.strip() and os.path.isdir(folder := os.path.expanduser(text)):
+        return _folder(Path(folder), step)
+    if len(text) > _LONGEST:
+        raise ModelNotFound(f"A model's name has at most {_LONGEST} letters, and {len(text):,} came: {text[:30]!r} ….")
     if isinstance(name, str) and _HUB_ID.fullmatch(text) and not re.search(r"\.\.|--", text):
         return Place(text, step, hub_id=text, revision="main" if step is None else f"step{step}")
     raise ModelNotFound(_not_a_name(text))
+
+
+def _text(name) -> str:
+    text = os.fspath(name) if isinstance(name, (str, os.PathLike)) else None
+    if not isinstance(text, str) or "\0" in text or not text.isprintable() or len(text) > 1000:
+        raise ModelNotFound(f"{shortened(name)} is neither a model's name, such as pythia-160m, nor a folder.")
+    return text
+
+
+def shortened(thing) -> str:
+    """How Python writes it, as much as fits into a line."""
+    written = repr(thing)
+    return written if len(written) <= 80 else f"{written[:80]}…"
 
 
 def _whole_number(step) -> int | None:
@@ -75,6 +95,17 @@ def _tiny(name: str, step: int | None) -> Place:
     if step not in available:
         raise StepNotFound(no_step(name, step, available))
     return Place(name, step, suite.TINY_WEIGHTS / name / f"step{step}", suite.TINY_TOKENIZER)
+
+
+def _own(name: str, folder: Path, step: int | None) -> Place:
+    """A checkpoint of a training of one's own."""
+    available = suite.steps(name)
+    if not available:
+        raise ModelNotFound(f"{name} has no checkpoint yet in {folder}: give it a moment, or start it again.")
+    step = available[-1] if step is None else step
+    if step not in available:
+        raise StepNotFound(no_step(name, step, available))
+    return Place(name, step, folder / f"step{step}", suite.TINY_TOKENIZER)
 
 
 def _published(name: str, step: int | None) -> Place:
@@ -109,7 +140,7 @@ def no_step(kind: str, step: int, available: tuple[int, ...]) -> str:
 
 def similar(name: str) -> str:
     """ "; did you mean pythia-160m?" for the nearest name the course knows, or nothing."""
-    known = [*suite.TINY, *suite.HUB_IDS]
+    known = [*suite.TINY, *suite.HUB_IDS, *run_names()]
     near = difflib.get_close_matches(name.rsplit("/")[-1].lower(), known, n=2, cutoff=0.7)
     return f'; did you mean "{near[0]}"?' if near else "."
 
@@ -122,4 +153,4 @@ def _not_a_name(text: str) -> str:
         return f'{text!r} is a web address: give the last two parts, as in load("EleutherAI/pythia-160m").'
     if "/" in text or "\\" in text:
         return f"{text!r} is not a folder here, nor a model's name on the hub, which looks like owner/name."
-    return f"The course has no model called {text!r}{similar(text)} Others need their owner: owner/name."
+    return f"The course has no model called {shortened(text)}{similar(text)} Others need their owner: owner/name."

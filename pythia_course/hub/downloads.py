@@ -205,18 +205,3 @@ def _link(file: Remote) -> None:
         pass  # a link whose blob was missing until now
     except OSError:
         file.blob.replace(file.pointer)
-
-
-def damaged(folder: Path) -> list[Path]:
-    """The files of a snapshot whose content does not have the hash that their blob is named by."""
-    links = [path for path in folder.iterdir() if path.is_symlink()]
-    return [path for path in links if _hash(path) != path.resolve().name]
-
-
-def _hash(path: Path) -> str:
-    blob = path.resolve()
-    digest = hashlib.sha256() if len(blob.name) == 64 else hashlib.sha1(b"blob %d\0" % blob.stat().st_size)
-    with blob.open("rb") as content:
-        while block := content.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

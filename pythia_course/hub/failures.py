@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import re
 from contextlib import contextmanager
 
@@ -10,6 +11,7 @@ from pythia_course.hub.addresses import Place, no_step, similar
 from pythia_course.hub.patience import SECONDS_TO_ANSWER, asked_to_wait, within
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_NO_FOLDER = (errno.ENOTDIR, errno.EEXIST)
 _NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -29,6 +31,27 @@ def plain_errors(place: Place):
             f"What answered when the hub was asked for {place} is not the hub; perhaps this network wants you to log "
             "in: open any web page, then try again."
         ) from None
+    except Exception as error:
+        if said := _of_the_proxy(error):
+            raise HubUnreachable(said) from None
+        raise
+
+
+def _of_the_proxy(error: Exception) -> str:
+    """What is wrong with the proxy that the environment names, if that is what an HTTP library stumbled over."""
+    named = [name for name in os.environ if re.fullmatch(r"(HTTPS?|ALL)_PROXY", name, re.IGNORECASE)]
+    where = " or ".join(sorted(named)) or "the proxy of this system"
+    if isinstance(error, ImportError) and "socks" in str(error).lower():
+        return (
+            f"{where} names a SOCKS proxy, which takes one more package: python -m pip install socksio, or unset it "
+            "where the hub can be reached without."
+        )
+    if type(error).__name__ == "InvalidURL" or isinstance(error, ValueError) and "proxy" in str(error).lower():
+        return (
+            f"The hub cannot be asked, because {where} or HF_ENDPOINT is no web address ({error}): it looks like "
+            "http://proxy.example.org:3128."
+        )
+    return ""
 
 
 def _plain(error: Exception, place: Place) -> Exception:
@@ -79,6 +102,8 @@ def _of_the_disk(error: OSError, place: Place) -> Exception:
             f"{place} is not on this machine yet, and its cache cannot be written to{where}: ask whoever keeps it, or "
             "set HF_HUB_CACHE to a folder of your own."
         )
+    if error.errno in _NO_FOLDER:
+        return HubUnreachable(f"What is fetched of {place} has no folder to go to{where}: set HF_HUB_CACHE to one.")
     return HubUnreachable(f"Fetching {place} was interrupted ({_reason(error)}): try again.")
 
 

@@ -6,21 +6,22 @@ the hub is not asked.
 
 import sys
 from collections.abc import Callable
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pythia_course import suite
 from pythia_course.errors import HubUnreachable, ModelDamaged, ModelNotFound, ModelRefused
-from pythia_course.hub import downloads, model_files
+from pythia_course.hub import downloads, model_files, snapshots
 from pythia_course.hub.addresses import Place, find
 from pythia_course.hub.downloads import Remote
 from pythia_course.hub.failures import plain_errors
 from pythia_course.hub.patience import SECONDS_TO_ANSWER, patiently, within
+from pythia_course.hub.proof import mending
 from pythia_course.hub.reports import Progress, Report, reporting
 from pythia_course.machine import budget
 
-__all__ = ["Plan", "Progress", "cached_folder", "download_plan", "fetch", "mending", "plain_errors"]
+__all__ = ["Plan", "Progress", "cached_folder", "download_plan", "fetch", "mending", "opened", "plain_errors"]
 
 
 @dataclass(frozen=True)
@@ -48,40 +49,56 @@ def download_plan(name: str | None = None, step: int | None = None, *, dtype: st
     large: the plan is there to say so.
     """
     place = find(name, step)
-    folder, disk = place.folder or cached_folder(place), sys.maxsize
-    if folder:
-        there = {path.name: path for root in (place.tokenizer, folder) if root for path in root.iterdir()}
-        files = {file: there[file].stat().st_size for file in model_files.needed_files(there, str(place))}
-        missing = 0
-    else:
-        with plain_errors(place):
-            remotes = _remotes(place, Report())
-            files = {file: remote.size for file, remote in remotes.items()}
-            missing = sum(remote.size - remote.here() for remote in remotes.values())
-            folder, disk = _fetch_config(place, remotes, Report()), budget.free_disk(_cache())
-    spec = model_files.read_spec(model_files.read_config(folder, str(place)), place)
+    folder, files, missing = _look(place)
+    disk = budget.free_disk(snapshots.root()) if missing else sys.maxsize
+    with mending(place, folder):
+        spec = model_files.read_spec(model_files.read_config(folder, str(place)), place)
     dtype = budget.choose_dtype(spec, dtype, budget.memory_for_weights())
     memory, note = budget.weights(spec, dtype), model_files.pickle_note(files, place.name)
     return Plan(place.hub_id, place.revision, files, missing, sum(files.values()) - missing, memory, dtype, disk, note)
 
 
+def bytes_to_fetch(place: Place) -> int:
+    """What the hub would have to send; quicker than `download_plan`, because only the kind of model is looked at."""
+    folder, _, missing = _look(place)
+    with mending(place, folder):
+        model_files.read_fields(folder, str(place))
+    return missing
+
+
+def _look(place: Place) -> tuple[Path, dict[str, int], int]:
+    """(its folder, with config.json in it; the bytes of each file that it takes; those that are not here yet)."""
+    if folder := place.folder or cached_folder(place):
+        there = (snapshots.files(place.tokenizer) if place.tokenizer else {}) | snapshots.files(folder)
+        return folder, {f: there[f].stat().st_size for f in model_files.needed_files(there, str(place))}, 0
+    with plain_errors(place):
+        remotes = _remotes(place, Report())
+        missing = sum(remote.size - remote.here() for remote in remotes.values())
+        files = {file: remote.size for file, remote in remotes.items()}
+        return _fetch_config(place, remotes, Report()), files, missing
+
+
 def cached_folder(place: Place) -> Path | None:
-    """The folder in the hub's cache that holds all of a model, or None."""
-    from huggingface_hub import try_to_load_from_cache
+    """The folder in the hub's cache that holds all of a model, or None.
 
-    def cached(file: str) -> str | None:
-        path = try_to_load_from_cache(place.hub_id, file, revision=place.revision)
-        return path if isinstance(path, str) else None
+    Raises HubUnreachable where it is there and this account may not read it.
+    """
+    for folder in snapshots.snapshots_at(place):
+        there = snapshots.files(folder)
+        if _complete(there, place):
+            snapshots.check_readable(there[file] for file in model_files.needed_files(there, str(place)))
+            return folder
+    return None
 
-    def complete(index: str | None) -> bool:
-        with suppress(ModelDamaged):  # said when the model is opened
-            return index is not None and all(map(cached, model_files.shards(Path(index), place.name)))
+
+def _complete(there: dict[str, Path], place: Place) -> bool:
+    """Whether these files are all that opening a model takes, every shard that an index lists among them."""
+    try:
+        needed = model_files.needed_files(there, str(place))
+        indexes = [there[file] for file in needed if file.endswith(".index.json")]
+        return all(model_files.shards(index, place.name) <= there.keys() for index in indexes)
+    except (ModelNotFound, ModelDamaged):  # said when the model is opened
         return False
-
-    config = cached("config.json")
-    tokenizer = cached("tokenizer.json") or (cached("vocab.json") and cached("merges.txt"))
-    weights = any(cached(kind.file) or complete(cached(kind.index)) for kind in model_files.KINDS)
-    return Path(config).parent if config and tokenizer and weights else None
 
 
 def fetch(
@@ -89,14 +106,18 @@ def fetch(
     *,
     local_only: bool = False,
     progress: Progress | None = None,
-    check: Callable[[suite.Spec], object] = lambda spec: None,
+    check: Callable[[suite.Spec], object] | None = None,
+    ask: bool = False,
 ) -> Path:
     """The folder of a hub model, fetching what the cache lacks: config, tokenizer and weights only.
+
+    ask: ask the hub what is newest, even where the cache has all of the model.
 
     The config comes first, so a model that cannot be opened costs a kilobyte; `check` is called with what it says
     of the model, and may raise before the weights are fetched.  Interrupted, it keeps what has come.
     """
-    if folder := cached_folder(place):
+    folder = cached_folder(place)
+    if folder and not ask:
         return folder
     if local_only:
         raise ModelNotFound(f"{place} is not on this machine yet: leave out local_only=True to fetch it.")
@@ -116,9 +137,11 @@ def _fetch_all(place: Place, report: Report, check) -> Path:
         report.expect(missing)
         folder = _fetch_config(place, remotes, report)
     with mending(place, folder):
-        spec = model_files.read_spec(model_files.read_config(folder, str(place)), place)
-    check(spec)
-    budget.check_disk(missing, _cache(), str(place))
+        model_files.read_fields(folder, str(place))
+        spec = check and model_files.read_spec(model_files.read_config(folder, str(place)), place)
+    if check:
+        check(spec)
+    budget.check_disk(missing, snapshots.root(), str(place))
     with plain_errors(place):
         for remote in remotes.values():
             downloads.fetch(remote, report)
@@ -130,7 +153,7 @@ def _fetch_config(place: Place, remotes: dict[str, Remote], report: Report) -> P
     folder = downloads.fetch(remotes["config.json"], report).parent
     ref = _ref(place)
     ref.parent.mkdir(parents=True, exist_ok=True)
-    if not ref.exists() or ref.read_text() != folder.name:
+    if snapshots.read_branch(ref) != folder.name:
         ref.write_text(folder.name)
     return folder
 
@@ -161,20 +184,14 @@ def _remote(place: Place, commit: str, file) -> Remote:
         digest=digest,
         blob=_repository(place) / "blobs" / digest,
         pointer=_repository(place) / "snapshots" / commit / file.rfilename,
-        lock=_cache() / ".locks" / _repository(place).name / f"{digest}.lock",
+        lock=snapshots.root() / ".locks" / _repository(place).name / f"{digest}.lock",
     )
-
-
-def _cache() -> Path:
-    from huggingface_hub import constants
-
-    return Path(constants.HF_HUB_CACHE)
 
 
 def _repository(place: Place) -> Path:
     from huggingface_hub.file_download import repo_folder_name
 
-    return _cache() / repo_folder_name(repo_id=place.hub_id, repo_type="model")
+    return snapshots.root() / repo_folder_name(repo_id=place.hub_id, repo_type="model")
 
 
 def _ref(place: Place) -> Path:
@@ -182,43 +199,32 @@ def _ref(place: Place) -> Path:
     return _repository(place) / "refs" / place.revision
 
 
-@contextmanager
-def mending(place: Place, folder: Path):
-    """Where a model in the cache cannot be read, remove what is damaged, so that the next try fetches it anew.
+def opened(place: Place, read: Callable[[Path], Any], *, local_only: bool = False, check, progress=None):
+    """What `read(folder)` makes of a model, which is fetched first where it is not here.
 
-    Also where it is refused: the next try asks the hub whether it has something better by now.
+    Where it cannot be read, and what is here is what the hub had, the hub is asked whether it has something better by
+    now.  Nothing that is not shown to be damaged is forgotten.  Raises what `read`, `fetch` and `mending` raise.
     """
+    if place.folder:
+        return read(place.folder)
+    folder = fetch(place, local_only=local_only, progress=progress, check=check)
+    there = snapshots.files(folder).keys()
     try:
-        yield
-    except ModelRefused:
-        if place.hub_id:
-            _forget(place)
-        raise
-    except ModelDamaged as error:
-        if place.hub_id is None:
+        with mending(place, folder, ask=not local_only):
+            return read(folder)
+    except (ModelRefused, ModelDamaged):
+        removed = there != snapshots.files(folder).keys()  # then the next try is for what is missing
+        newer = None if local_only or removed else _newer(place, folder, check, progress)
+        if newer is None:
             raise
-        raise ModelDamaged(_mended(place, folder, str(error))) from error.__cause__
+    with mending(place, newer):
+        return read(newer)
 
 
-def _mended(place: Place, folder: Path, said: str) -> str:
-    """Take the damaged files of a model out of the cache; gives the sentence to say."""
-    _forget(place)
-    found = downloads.damaged(folder)
-    names = ", ".join(path.name for path in found)
+def _newer(place: Place, folder: Path, check, progress) -> Path | None:
+    """The folder of what the hub has now; None where that is the same, or cannot be had."""
     try:
-        for path in found:
-            path.resolve().unlink()
-            path.unlink()
-    except OSError:
-        return f"{names} of {place} is damaged and cannot be removed: ask whoever keeps {_cache()}."
-    if found:
-        return f"{names} of {place} was damaged on this disk, so it was removed: run this again to fetch it anew."
-    if all(path.is_symlink() for path in folder.iterdir()):  # each is what the hub has
-        return said.replace(model_files.FETCH_AGAIN, "the hub has it so, and another step or model may be better")
-    return said
-
-
-def _forget(place: Place) -> None:
-    """Have the next try ask the hub which commit is the newest; what was fetched stays."""
-    with suppress(OSError):  # in a cache that may only be read, it stays as it is
-        _ref(place).unlink(missing_ok=True)
+        newest = fetch(place, check=check, progress=progress, ask=True)
+    except (OSError, ValueError):
+        return None
+    return newest if newest != folder else None

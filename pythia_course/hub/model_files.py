@@ -5,6 +5,7 @@ before its weights are fetched.
 """
 
 import json
+import os
 import pickle
 import re
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pythia_course import suite
-from pythia_course.errors import ModelDamaged, ModelNotFound, ModelRefused
+from pythia_course.errors import ModelDamaged, ModelNotFound, ModelRefused, ModelTooLarge
 from pythia_course.hub.addresses import Place
 
 # model_type in config.json -> how transformers' classes begin
@@ -112,8 +113,19 @@ def read_config(folder: Path, name: str):
     Raises ModelRefused for another architecture or a model that brings its own code, ModelDamaged for a
     config that makes no sense.
     """
+    fields = read_fields(folder, name)
     import transformers
 
+    config_class = getattr(transformers, f"{ARCHITECTURES[fields['model_type']]}Config")
+    with damage(f"config.json of {name}"):
+        return config_class.from_dict(fields)
+
+
+def read_fields(folder: Path, name: str) -> dict:
+    """The fields of config.json, of a model that the course opens; quick, because no library has to come in.
+
+    Raises what `read_config` raises, save for fields that only a library finds senseless.
+    """
     with damage(f"config.json of {name}"):
         fields = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         kind = fields.get("model_type")
@@ -123,9 +135,7 @@ def read_config(folder: Path, name: str):
         raise ModelRefused(
             f"{name} is a model of type {kind!r}, and the course understands {', '.join(ARCHITECTURES)}."
         )
-    config_class = getattr(transformers, f"{ARCHITECTURES[kind]}Config")
-    with damage(f"config.json of {name}"):
-        return config_class.from_dict(fields)
+    return fields
 
 
 def read_spec(config, place: Place) -> suite.Spec:
@@ -161,6 +171,46 @@ def damage(what: str):
         raise ModelDamaged(
             f"The {what} cannot be read, so a file is incomplete or damaged ({reason}): {FETCH_AGAIN}."
         ) from error
+
+
+@contextmanager
+def damaged_weights(folder: Path, name: str):
+    """Turn what a library says of weights into one sentence: ModelDamaged only where a file shows that it is.
+
+    A safetensors file shows it by its header and length, or by sizes other than config.json's; a pickle that cannot be
+    read may be anything.  Else it is ModelTooLarge where memory was refused, ModelRefused for the rest.
+    """
+    try:
+        yield
+    except (MemoryError, ModelRefused):
+        raise
+    except Exception as error:  # of torch, transformers, accelerate, safetensors: they raise every kind
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        if re.search(r"allocat|out of memory", str(error), re.IGNORECASE):
+            raise ModelTooLarge(
+                f"There was not enough memory to open {name}: close other notebooks, or take a smaller model."
+            ) from error
+        unlike = "mismatch" in str(error)  # whole by themselves, but not what config.json says
+        headers = map(unreadable_header, folder.glob("*.safetensors"))
+        if unlike or only_pickle(os.listdir(folder)) or any(headers):
+            with damage(f"weights of {name}"):
+                raise
+        raise ModelRefused(
+            f"The weights of {name} are whole, but cannot be opened in this way ({reason}): look at device and dtype."
+        ) from error
+
+
+def unreadable_header(path: Path) -> str:
+    """What is wrong with the header of a safetensors file, which also tells its length; "" for any other file."""
+    if path.suffix != ".safetensors":
+        return ""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np"):
+            return ""
+    except SafetensorError as error:
+        return str(error)
 
 
 @contextmanager

@@ -17,7 +17,10 @@ from pythia_course import measures, plots, suite
 from pythia_course.inside.description import describe
 from pythia_course.inside.module_paths import PARTS
 from pythia_course.inside.tracing import LanguageModel, Trace
-from pythia_course.plots.axes import COLORS, axes_or_new, bare, drawable, name_axes
+from pythia_course.plots import sentences
+from pythia_course.plots.axes import axes_or_new, bare, drawable, name_axes
+from pythia_course.plots.colors import lines_of
+from pythia_course.plots.described import describe as describe_axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,22 +77,27 @@ class Comparison:
 
     def plot_next_tokens(self, axes=(None, None)):
         """Each model's five likeliest next tokens.  axes: one for each model."""
-        for ax, reading in zip(axes, (self.a, self.b), strict=True):
+        styles = lines_of([self.a.name, self.b.name])
+        for ax, reading, style in zip(axes, (self.a, self.b), styles, strict=True):
             tokens, probabilities = zip(*reading.predictions)
-            plots.next_token(probabilities, tokens, ax=ax, title=f"{reading.name}: next token")
+            ax = plots.next_token(probabilities, tokens, ax=ax, title=f"{reading.name}: next token")
+            for bar in ax.patches:
+                bar.set_color(style["color"])
 
     def plot_lens(self, ax=None):
         """The logit lens: how likely each model's own final answer already is after each layer."""
         ax = axes_or_new(ax, (6, 3))
         lines = []
-        for reading, color, style in zip((self.a, self.b), COLORS, ("o-", "s--")):
-            answer = reading.lens[-1].argmax()
-            lines += ax.plot(range(len(reading.lens)), reading.lens[:, answer], style, color=color)
+        likely = [reading.lens[:, reading.lens[-1].argmax()] for reading in (self.a, self.b)]
+        for values, style in zip(likely, lines_of([self.a.name, self.b.name])):
+            lines += ax.plot(range(len(values)), values, **style)
         labels = [f"{reading.name}: {drawable(reading.predictions[0][0])}" for reading in (self.a, self.b)]
         _finish(ax, lines, labels)
         ax.set_ylim(-0.02, 1.02)
         ax.set_xticks(range(max(len(self.a.lens), len(self.b.lens))))
         name_axes(ax, "logit lens: the final answer", x="layers read", y="probability")
+        depth = range(max(map(len, likely)))
+        describe_axes(ax, sentences.courses(depth, dict(zip(labels, likely)), "probability", ("layers read", "layer")))
         return ax
 
     def plot_losses(self, ax=None):
@@ -104,11 +112,21 @@ class Comparison:
         """All of it in one figure, whose axes come back: next tokens above; logit lens and losses below."""
         import matplotlib.pyplot as plt
 
-        _, axes = plt.subplots(2, 2, figsize=(12, 6), layout="constrained")
+        figure, axes = plt.subplots(2, 2, figsize=(12, 6), layout="constrained")
         self.plot_next_tokens(axes[0])
         self.plot_lens(axes[1, 0])
         self.plot_losses(axes[1, 1])
+        plots.alt(figure, self._in_words())
         return axes
+
+    def _in_words(self):
+        """What the figure shows, for its alt text; names that are very long are cut."""
+        (first, p), (second, q) = (reading.predictions[0] for reading in (self.a, self.b))
+        return (
+            f"{self.a.name[:60]} and {self.b.name[:60]}: likeliest next token {drawable(first)!r}, {p:.1%}, against "
+            f"{drawable(second)!r}, {q:.1%}; below, how this grows over the layers, and the loss along the text, "
+            f"{self.a.losses.sum():.1f} against {self.b.losses.sum():.1f} nats in all."
+        )
 
     def __repr__(self):
         lines = [f"  {what:<22} {a:<44} {b}" for what, a, b, differ in self.facts if differ]
@@ -199,20 +217,28 @@ def _row(what, of_a, of_b, differ):
 def _draw_bars(ax, a, b):
     """Two bars a token, where both have the same tokens."""
     places = np.arange(len(a.losses))
-    bars = [ax.bar(places + 0.4 * n, r.losses, 0.4, color=COLORS[n], align="edge") for n, r in enumerate((a, b))]
-    ax.set_xticks(places + 0.4, [drawable(token) for token in a.trace.tokens[1:]], rotation=90, parse_math=False)
+    bars = [
+        ax.bar(places + 0.4 * number, reading.losses, 0.4, color=style["color"], align="edge")
+        for number, (reading, style) in enumerate(zip((a, b), lines_of([a.name, b.name])))
+    ]
+    tokens = [drawable(token) for token in a.trace.tokens[1:]]
+    ax.set_xticks(places + 0.4, tokens, rotation=90, parse_math=False)
     name_axes(ax, "surprise at each token", y="loss (nats)")
+    if tokens:
+        describe_axes(ax, sentences.losses({a.name: a.losses, b.name: b.losses}, tokens))
     return bars
 
 
 def _draw_sums(ax, a, b, start):
     """Two lines that climb by the loss of each token where it ends: comparable wherever both have an end."""
-    lines = []
-    for reading, color, style in zip((a, b), COLORS, ("o-", "s--")):
+    lines, sums = [], {}
+    for reading, style in zip((a, b), lines_of([a.name, b.name])):
         counts = reading.ends[1:] > start
-        ends, losses = reading.ends[1:][counts], reading.losses[counts]
-        lines += ax.plot([start, *ends], [0, *losses.cumsum()], style, color=color, markersize=3)
+        ends, losses = [start, *reading.ends[1:][counts]], [0, *reading.losses[counts].cumsum()]
+        lines += ax.plot(ends, losses, **style, markersize=3)
+        sums[reading.name] = ends[-1], losses[-1]
     name_axes(ax, "surprise, added up", x="characters read", y="loss so far (nats)")
+    describe_axes(ax, sentences.losses_added_up(sums))
     return lines
 
 

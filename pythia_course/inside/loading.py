@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from pythia_course import suite
-from pythia_course.errors import ModelRefused
 from pythia_course.hub import fetching, model_files
 from pythia_course.hub.addresses import Place, find
-from pythia_course.inside.opened import checked_spec, plainly
+from pythia_course.inside.opened import checked_spec
 from pythia_course.machine import budget
 from pythia_course.machine.devices import Placement, placement
 
@@ -31,7 +30,7 @@ class Loaded:
     model: Any  # a transformers causal language model
     tokenizer: Any
     spec: suite.Spec
-    note: str = ""  # why the numbers are not float32, if they are not because there is too little memory
+    note: str = ""  # why the numbers are not float32, if memory decided it, and whether they are slow here
 
     @classmethod
     def open(
@@ -59,19 +58,22 @@ class Loaded:
             budget.check_memory(spec, chosen, room, str(place))
             return chosen
 
-        folder = place.folder or fetching.fetch(place, local_only=local_only, progress=progress, check=check)
-        with fetching.mending(place, folder), quiet():
-            beside = [path.name for root in {folder, place.tokenizer or folder} for path in root.iterdir()]
-            model_files.needed_files(beside, str(place))
-            model_files.check_indexes(folder, str(place))
-            config = model_files.read_config(folder, str(place))
-            spec = model_files.read_spec(config, place)
-            chosen = check(spec)
-            tokenizer = model_files.read_tokenizer(place.tokenizer or folder, str(place))
-            _name_the_end(tokenizer, config)
-            model, report = _read_model(folder, config, chosen, where, place)
-            spec = checked_spec(model, spec, report, str(place))
-        note = _NO_ROOM if dtype == budget.AUTO and chosen != "float32" else ""
+        def read(folder: Path) -> tuple:
+            with quiet():
+                beside = [path.name for root in {folder, place.tokenizer or folder} for path in root.iterdir()]
+                model_files.needed_files(beside, str(place))
+                model_files.check_indexes(folder, str(place))
+                config = model_files.read_config(folder, str(place))
+                spec = model_files.read_spec(config, place)
+                chosen = check(spec)
+                tokenizer = model_files.read_tokenizer(place.tokenizer or folder, str(place))
+                _name_the_end(tokenizer, config)
+                model, report = _read_model(folder, config, chosen, where, place)
+                return model, tokenizer, checked_spec(model, spec, report, str(place)), chosen
+
+        opened = fetching.opened(place, read, local_only=local_only, progress=progress, check=check)
+        model, tokenizer, spec, chosen = opened
+        note = budget.note(dtype, chosen, on_processor=where.device == "cpu")
         return cls(place.name, place.step, model, tokenizer, spec, note)
 
     @property
@@ -105,7 +107,6 @@ class Loaded:
         )
 
 
-_NO_ROOM = ", since float32 would leave too little memory"
 _CELL = "text-align:left;padding:2px 16px 2px 0;border:none;border-top:1px solid rgba(128,128,128,.35)"
 
 _FAMILIES = {"gpt_neox": "GPT-NeoX", "gpt2": "GPT-2", "gpt_neo": "GPT-Neo"}
@@ -154,28 +155,23 @@ def _read_model(folder: Path, config, dtype: str, where: Placement, place: Place
     limit_threads()
     name, files = str(place), [path.name for path in folder.iterdir()]
     if note := model_files.pickle_note(files, place.name):
-        warnings.warn(note, stacklevel=4)
+        warnings.warn(note, stacklevel=6)
     config.return_dict = True  # some say no, and then nothing the model gives has a name
-    try:
-        with model_files.only_numbers(name):
-            model, report = _model_class(config).from_pretrained(
-                folder,
-                config=config,
-                dtype=getattr(torch, dtype),
-                attn_implementation="eager",
-                use_safetensors=not model_files.only_pickle(files),
-                weights_only=True,
-                local_files_only=True,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,  # `checked_spec` says it in a sentence
-                device_map=where.device_map,
-            )
-        if where.device:
-            model.to(where.device)
-    except (MemoryError, ModelRefused):
-        raise
-    except Exception as error:
-        raise plainly(error, folder, where, name) from error
+    with model_files.damaged_weights(folder, name), model_files.only_numbers(name):
+        model, report = _model_class(config).from_pretrained(
+            folder,
+            config=config,
+            dtype=getattr(torch, dtype),
+            attn_implementation="eager",
+            use_safetensors=not model_files.only_pickle(files),
+            weights_only=True,
+            local_files_only=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # `checked_spec` says it in a sentence
+            device_map=where.device_map,
+        )
+    if where.device:
+        model.to(where.device)
     return model.eval().requires_grad_(False), report
 
 

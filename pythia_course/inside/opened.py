@@ -1,12 +1,10 @@
-"""Is what was opened what its files say?  What is only refused by memory or a device is not called damaged."""
+"""Is what was opened what its files say?"""
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 from pythia_course import suite
-from pythia_course.errors import ModelDamaged, ModelRefused, ModelTooLarge
-from pythia_course.hub import model_files
+from pythia_course.errors import ModelDamaged, ModelRefused
 from pythia_course.inside.anatomy import FAMILIES
 
 # Masks and frequencies that old files hold, and today's classes compute.
@@ -50,30 +48,3 @@ def _refuse_other_sizes(model, spec, name):
                 f"{name} turns {turned} dimensions of each head and by its config.json {spec.rotary_dims} of "
                 f"{spec.head_dim}: the course opens models in which both agree."
             )
-
-
-def plainly(error: Exception, folder: Path, where, name: str) -> Exception:
-    """What to raise for an error of the library while it read weights: damage only where the file shows it."""
-    reason = (str(error).strip() or repr(error)).splitlines()[0]
-    if "alloc" in str(error).lower():
-        return ModelTooLarge(f"{name} does not fit into the memory that this process may use ({reason}).")
-    try:
-        with model_files.damage(f"weights of {name}"):
-            _read_headers(folder, error)
-    except ModelDamaged as damaged:
-        return damaged
-    if isinstance(where.device_map, dict):
-        return ValueError(f"{name} cannot be placed as device={where.device_map} says ({reason}): name its own parts.")
-    return RuntimeError(f"{name} cannot be opened, though its files can be read ({reason}).")
-
-
-def _read_headers(folder, error):
-    """Raises what reading the header and the size of each file of weights raises; for a pickle, the error itself."""
-    from safetensors import safe_open
-
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise error
-    for file in files:
-        with safe_open(file, "pt"):
-            pass

@@ -61,21 +61,27 @@ def _notebook_bar() -> type:
 
     class NotebookBar(_Talking, tqdm):
         def __init__(self, **options):
-            self.created = time.time()
+            self.created, self.shown = time.time(), None
             super().__init__(leave=False, display=False, dynamic_ncols=True, **options)
 
         def display(self, msg=None, pos=None, close=False, bar_style=None, check_delay=True):
             super().display(msg, pos, close=close, bar_style=bar_style, check_delay=False)
             if not (close or self.displayed) and time.time() > self.created + SECONDS_BEFORE_IT_SHOWS:
-                self.displayed = True
-                _show_bare(self.container)
+                self.displayed, self.shown = True, _show_bare(self.container)
+
+        def close(self):
+            super().close()
+            if self.shown:
+                self.shown.update({}, raw=True)  # else a saved notebook would look for a bar that is gone
 
     return NotebookBar
 
 
-def _show_bare(widget) -> None:
-    """Show a widget by its model alone: `display` would add a text that changes with every run."""
+def _show_bare(widget):
+    """Show a widget by its model alone, and return the handle of its output: `display` would add a text that
+    changes with every run.
+    """
     from IPython.display import display
 
     view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
-    display({"application/vnd.jupyter.widget-view+json": view}, raw=True)
+    return display({"application/vnd.jupyter.widget-view+json": view}, raw=True, display_id=True)

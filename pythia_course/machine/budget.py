@@ -7,6 +7,7 @@ from pathlib import Path
 from pythia_course import suite
 from pythia_course.errors import DiskFull, ModelTooLarge
 from pythia_course.machine.memory import available_memory, in_words
+from pythia_course.machine.processor import fast_bfloat16
 
 BYTES_PER_PARAMETER = {"float32": 4, "bfloat16": 2, "float16": 2}
 AUTO = "auto"
@@ -15,8 +16,9 @@ AUTO = "auto"
 # comes with the first model and cannot be dropped again, and what loading and a short trace need beside the weights.
 _IMPORTS = {"torch": 130_000_000, "transformers.modeling_utils": 75_000_000}
 _WORKING = 45_000_000
-# Of the memory there is, float32 may take this share: the rest is for a second model and for traces.
-_COMFORTABLE = 0.5
+# Of the memory there is, float32 may take this share: the rest is for a second model and for traces.  Where bfloat16 is
+# slow it may take more: lesson 04 whole, with Pythia-160M in float32 and GPT-2 in bfloat16, takes 1.3 GB.
+_COMFORTABLE, _COMFORTABLE_WHERE_SLOW = 0.5, 0.6
 _ALWAYS_FITS = 50_000_000  # bytes of weights: a tiny model is opened whatever the system says
 _DISK_TO_SPARE = 50_000_000  # a disk that is full to the last byte stops Jupyter itself
 _ON_DISK = 2.4  # bytes a parameter: float16, and the old buffers that come along
@@ -40,7 +42,15 @@ def choose_dtype(spec: suite.Spec, wanted: str, room: int) -> str:
     """
     if wanted != AUTO:
         return wanted
-    return "float32" if weights(spec, "float32") <= max(_ALWAYS_FITS, _COMFORTABLE * room) else "bfloat16"
+    share = _COMFORTABLE if fast_bfloat16() else _COMFORTABLE_WHERE_SLOW
+    return "float32" if weights(spec, "float32") <= max(_ALWAYS_FITS, share * room) else "bfloat16"
+
+
+def note(wanted: str, chosen: str, on_processor: bool) -> str:
+    """What a card adds to the dtype: why it is not float32 if nobody asked for it, and that it is slow where it is."""
+    why = ", since float32 would leave too little memory" if wanted == AUTO and chosen != "float32" else ""
+    slow = chosen != "float32" and on_processor and not fast_bfloat16()
+    return f"{why} (slow: this processor has no arithmetic for 16 bits)" if slow else why
 
 
 def check_memory(spec: suite.Spec, dtype: str, room: int, title: str) -> None:

@@ -5,14 +5,20 @@ With `ax` only that Axes is touched. All text is drawn literally: `$` starts no 
 does not print or that the font lacks is written as its escape, such as "\\U0001f600".
 """
 
+import itertools
+
 import numpy as np
 
-from pythia_course.plots import axes
-from pythia_course.plots.axes import COLORS, axes_or_new, drawable, name_axes
+from pythia_course.plots import axes, sentences
+from pythia_course.plots.axes import axes_or_new, drawable, name_axes
+from pythia_course.plots.colors import COLORS, ROLES, lines_of
+from pythia_course.plots.colors import color_of as color_of
+from pythia_course.plots.colors import line_of as line_of
+from pythia_course.plots.described import alt as alt
+from pythia_course.plots.described import describe, in_notebooks
+from pythia_course.plots.thumbnails import NOT_ALLOWED, mosaic, without_future
 
-LINE_STYLES = ("-", "--", ":", "-.")
-NOT_ALLOWED = "0.88"  # grey of the keys a query may not look at
-THUMBNAIL = 64  # pixels a side, about what a thumbnail has on a screen
+in_notebooks()
 
 
 def attention(weights, tokens, *, ax=None, title="", colorbar=True):
@@ -30,11 +36,12 @@ def attention(weights, tokens, *, ax=None, title="", colorbar=True):
     _between_0_and_1(weights, "attention", "Take the softmax of the scores first.")
     ax = axes_or_new(ax, attention_size(tokens))
     ax.set_facecolor(NOT_ALLOWED)
-    image = ax.imshow(_without_future(weights), vmin=0, vmax=1, cmap="viridis", interpolation="nearest")
+    image = ax.imshow(without_future(weights), vmin=0, vmax=1, cmap="viridis", interpolation="nearest")
     if colorbar:
         ax.figure.colorbar(image, ax=ax, label="attention weight", fraction=0.046, pad=0.03)
     name_axes(ax, title, x="looked at (key)", y="looking (query)")
     axes.token_ticks(ax, tokens)
+    describe(ax, sentences.attention(weights, [drawable(token) for token in tokens]))
     return ax
 
 
@@ -58,12 +65,14 @@ def attention_grid(weights, *, highlight=None, ax=None, title=""):
     side = min(1.1, 10 / heads)
     ax = axes_or_new(ax, (0.7 + heads * side, 0.9 + layers * side))
     extent = (-0.5, heads - 0.5, layers - 0.5, -0.5)  # so that whole numbers on the axes are heads and layers
-    ax.imshow(_mosaic(weights), vmin=0, vmax=1, cmap="viridis", interpolation="nearest", extent=extent)
+    ax.imshow(mosaic(weights), vmin=0, vmax=1, cmap="viridis", interpolation="nearest", extent=extent)
     ax.spines[:].set_visible(False)
-    for layer, head in np.reshape([] if highlight is None else highlight, (-1, 2)):
+    framed = np.reshape([] if highlight is None else highlight, (-1, 2)).astype(int)
+    for layer, head in framed:
         axes.frame(ax, layer, head)
     name_axes(ax, title, x="head", y="layer")
     axes.index_ticks(ax, layers, heads)
+    describe(ax, sentences.attention_grid(weights, framed))
     return ax
 
 
@@ -76,7 +85,7 @@ def parameter_budget(budgets, *, share=False, ax=None, title=""):
     totals = counts.sum(axis=1, keepdims=True)
     lengths = 100 * counts / totals if share else counts  # (model, component)
     ax = axes_or_new(ax, (8.5, 1.1 + 0.36 * max(len(budgets), 3)))
-    bars = _stacked(ax, lengths)
+    bars = _stacked(ax, lengths, components)
     axes.legend_beside(ax, bars, components)
     name_axes(ax, title, x="% of the model's parameters" if share else "parameters")
     size = axes.row_labels(ax, [drawable(name, space=" ") for name in budgets])
@@ -86,6 +95,7 @@ def parameter_budget(budgets, *, share=False, ax=None, title=""):
     if share:
         axes.write_shares(bars, lengths, size)
     axes.bare(ax)
+    describe(ax, sentences.parameter_budget(list(budgets), components, counts, axes.human))
     return ax
 
 
@@ -110,11 +120,14 @@ def next_token(probabilities, tokens, *, k=10, ax=None, title=""):
     ax.bar_label(bars, [axes.percent(p) for p in probabilities[best]], padding=4, fontsize=size)
     ax.set_xlim(0, max(probabilities[best].max(initial=0), 1e-9) * 1.18)
     axes.bare(ax)
+    describe(ax, sentences.next_token(probabilities[best], [drawable(tokens[i]) for i in best], axes.percent))
     return ax
 
 
 def scores_over_steps(steps, scores, *, log=True, ax=None, title=""):
     """Draw how scores change over training, one line each, named beside it in the order of the lines' ends.
+
+    A label that names a model, a size or a role ("tiny-gpt2", "12b", "induction head") gives its line that colour.
 
     steps: (step,), training steps.  scores: {label: (step,) values}.
     log: a logarithmic axis from step 1 on, straight between 0 and 1 so that step 0 shows.
@@ -122,11 +135,10 @@ def scores_over_steps(steps, scores, *, log=True, ax=None, title=""):
     steps = _shaped(steps, "scores_over_steps", "step", "Pass the steps as one list.")
     order = np.argsort(steps, kind="stable")
     ax = axes_or_new(ax, (7.5, 3.6))
+    lines = {label: _one_per_step(values, steps, label)[order] for label, values in scores.items()}
     ends = []
-    for number, (label, values) in enumerate(scores.items()):
-        values = _one_per_step(values, steps, label)[order]
-        style = LINE_STYLES[number // len(COLORS) % len(LINE_STYLES)] + "o"
-        (line,) = ax.plot(steps[order], values, style, color=COLORS[number % len(COLORS)], markersize=3)
+    for (label, values), style in zip(lines.items(), lines_of(lines)):
+        (line,) = ax.plot(steps[order], values, **style, markersize=3)
         ends.append((np.nan_to_num(values[-1:]).sum(), line, label))
     ends.sort(key=lambda end: -end[0])
     axes.legend_beside(ax, [line for _, line, _ in ends], [label for *_, label in ends])
@@ -134,6 +146,7 @@ def scores_over_steps(steps, scores, *, log=True, ax=None, title=""):
     if log:
         axes.log_steps(ax, steps)
     axes.bare(ax)
+    describe(ax, lambda: sentences.courses(steps[order], lines, ax.get_ylabel()))
     return ax
 
 
@@ -154,27 +167,31 @@ def stream(values, tokens, *, words=None, ax=None, title=""):
     axes.index_ticks(ax, rows, columns)
     axes.column_labels(ax, tokens)
     axes.write_values(ax, image, values, texts)
+    columns = [sentences.column(place, drawable(token)) for place, token in enumerate(tokens)]
+    describe(ax, lambda: sentences.heat_map(values, ax.get_ylabel(), columns))
     return ax
 
 
-def head_scores(scores, *, ax=None, title=""):
+def head_scores(scores, *, top=1.0, ax=None, title=""):
     """Draw one score a head with its value written in: one row a layer, one column a head.
 
     scores: (layer, head). Scores from 0 to 1 are drawn on that scale; where some are negative, white is 0.
+    top: what has the brightest colour, for scores that are all far below 1; larger ones stretch the scale.
     """
     scores = _shaped(scores, "head_scores", "layer, head", "Give one number a head.")
     layers, heads = scores.shape
     ax = axes_or_new(ax, (1.6 + 0.5 * max(heads, 3), 0.9 + 0.36 * max(layers, 3)))
-    image = _heat_map(ax, scores)
+    image = _heat_map(ax, scores, top)
     name_axes(ax, title, x="head", y="layer")
     axes.index_ticks(ax, layers, heads)
     axes.write_values(ax, image, scores)
+    describe(ax, sentences.heat_map(scores, "layer", [f"head {head}" for head in range(heads)]))
     return ax
 
 
-def _heat_map(ax, values):
-    """An image of (row, column) from 0 to 1, or further where needed; around a white 0 where some are negative."""
-    top = max(1.0, float(np.nanmax(np.abs(values), initial=0)))
+def _heat_map(ax, values, top=1.0):
+    """An image of (row, column) from 0 to `top`, or further where needed; around a white 0 where some are negative."""
+    top = max(top, float(np.nanmax(np.abs(values), initial=0)))
     cmap, bottom = ("PuOr", -top) if np.nanmin(values, initial=0) < 0 else ("viridis", 0)
     return ax.imshow(values, vmin=bottom, vmax=top, cmap=cmap, aspect="auto", interpolation="nearest")
 
@@ -212,37 +229,17 @@ def _counts(budgets):
     return components, counts
 
 
-def _stacked(ax, lengths):
+def _stacked(ax, lengths, components):
     """Bars laid end to end, one container a component.  lengths: (model, component)."""
     starts = lengths.cumsum(axis=1) - lengths
+    style = {"edgecolor": "white", "linewidth": 0.6}  # so that neighbours are told apart in grey
     return [
-        ax.barh(range(len(lengths)), lengths[:, i], left=starts[:, i], color=COLORS[i % len(COLORS)])
-        for i in range(lengths.shape[1])
+        ax.barh(range(len(lengths)), lengths[:, i], left=starts[:, i], color=color, **style)
+        for i, color in enumerate(_fills(components))
     ]
 
 
-def _without_future(weights):
-    """Masked where a query may not look: only zeros, so that weight on the future, a bug, is still seen."""
-    future = np.triu(np.ones(weights.shape[-2:], dtype=bool), 1)
-    return np.ma.masked_array(weights, future & (weights == 0))
-
-
-def _mosaic(weights):
-    """All thumbnails in one image with a white gap around each: RGBA (pixel, pixel, 4)."""
-    import matplotlib
-
-    small = _shrunk(np.where(_without_future(weights).mask, -1, weights))  # (layer, head, pixel, pixel)
-    colors = matplotlib.colormaps["viridis"](np.ma.masked_less(small, 0))
-    colors[small < 0] = matplotlib.colors.to_rgba(NOT_ALLOWED)
-    gap = -(-small.shape[-1] // 20)
-    colors = np.pad(colors, ((0, 0), (0, 0), (gap, gap), (gap, gap), (0, 0)), constant_values=1)
-    layers, heads, side, _, _ = colors.shape
-    return colors.transpose(0, 2, 1, 3, 4).reshape(layers * side, heads * side, 4)
-
-
-def _shrunk(weights):
-    """Each head at most THUMBNAIL pixels a side: a pixel keeps the largest weight of its block."""
-    side = weights.shape[-1]
-    pixels = min(side, THUMBNAIL)
-    starts = np.arange(pixels) * side // pixels
-    return np.maximum.reduceat(np.maximum.reduceat(weights, starts, axis=-1), starts, axis=-2)
+def _fills(components):
+    """A component's own colour where it has one, else the palette's in order."""
+    free = itertools.cycle(color for color in COLORS if color not in ROLES.values())
+    return [ROLES.get(name) or next(free) for name in components]

@@ -5,11 +5,9 @@ import weakref
 
 import numpy as np
 
+from pythia_course.plots.colors import COLORS
 from pythia_course.plots.labels import VISIBLE
 
-# Okabe and Ito's palette, told apart by colour-blind eyes, without its yellow, which is faint on white.
-# Source: https://jfly.uni-koeln.de/color/
-COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 LONGEST_LABEL = 18  # characters
 LARGEST, SMALLEST = 10, 5  # points
 # A line of text is about 1.2 times its font size high; the rest is air.

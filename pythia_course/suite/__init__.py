@@ -10,6 +10,8 @@ import operator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pythia_course.suite.runs import checkpoint_steps, run_folder
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -121,13 +123,16 @@ def short_name(name: str) -> str:
 def steps(name: str = "tiny-pythia") -> tuple[int, ...]:
     """Training steps at which a model can be opened, ascending; () for models published only once trained.
 
-    The real Pythias all have the same 154. For the models that ship with the course it is what is on disk.
+    The real Pythias all have the same 154.  For the models that ship with the course, and for trainings of your own, it
+    is what is on disk.  Raises TypeError where no name comes.
     """
+    if not isinstance(name, str):
+        raise TypeError(f'steps needs the name of a model, as in steps("pythia-160m"), but {name!r} came.')
     name = short_name(name)
-    if name in TINY:
-        numbers = (folder.name.removeprefix("step") for folder in (TINY_WEIGHTS / name).glob("step*"))
-        return tuple(sorted(int(number) for number in numbers if number.isdecimal()))
-    return PYTHIA_STEPS if name in HUB_IDS and name.startswith("pythia-") else ()
+    if name in HUB_IDS:
+        return PYTHIA_STEPS if name.startswith("pythia-") else ()
+    folder = TINY_WEIGHTS / name if name in TINY else run_folder(name)
+    return checkpoint_steps(folder) if folder else ()
 
 
 def nearest_steps(step: int, available: tuple[int, ...]) -> tuple[int, ...]:

@@ -6,23 +6,25 @@ allow.
 """
 
 import copy
-import csv
+import io
 import math
 import os
+import pickle
 import shutil
-from pathlib import Path
 
-import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from tqdm import tqdm
+
+from pythia_course.machine.files import whole_file
+from pythia_course.machine.processor import fast_bfloat16
 
 from .corpus import SEED, STEPS, TOKENS_A_STEP, batch
 from .evaluate import evaluate
+from .logs import own_name, training_log, write_log_row  # noqa: F401  (lessons take training_log from here)
 from .models import new_model
+from .own_runs import Order, begin, check, into_package, keep
 
-WEIGHTS = Path(__file__).parent / "weights"
-LOGS = Path(__file__).parent / "logs"  # of seeds whose weights do not ship
 PEAK_RATE, LOWEST_RATE = 3e-3, 3e-4
 WARMUP = STEPS // 100
 # Pythia's schedule: powers of 2, then evenly to the end; the first of these falls between the births of the two heads.
@@ -31,10 +33,14 @@ LOG_EVERY = 100
 
 
 class Run:
-    """One model in training: `advance()` takes one step; `model`, `step` and `loss` (nats) say where it stands."""
+    """One model in training: `advance()` takes one step; `model`, `step` and `loss` (nats) say where it stands.
 
-    def __init__(self, name, seed=SEED, device="cpu"):
-        self.name, self.seed, self.device = name, seed, device
+    dtype: of the products in a step, "bfloat16" (the weights stay float32) or "float32".  The shipped weights were made
+    in bfloat16; without one it is taken where it is fast, as on graphics cards.
+    """
+
+    def __init__(self, name, seed=SEED, device="cpu", dtype=None):
+        self.name, self.seed, self.device, self.dtype = name, seed, device, dtype or fast_dtype(device)
         self.model = new_model(name, seed, attn_implementation="eager").to(device).train()
         matrices = [p for p in self.model.parameters() if p.ndim > 1]
         vectors = [p for p in self.model.parameters() if p.ndim == 1]  # biases and LayerNorms are not decayed
@@ -45,7 +51,8 @@ class Run:
     def advance(self):
         """Learn from the batch of the present step."""
         tokens = torch.from_numpy(batch(self.step, self.seed).tokens).to(self.device)
-        with torch.autocast(self.device, dtype=torch.bfloat16):
+        half = self.dtype == "bfloat16"
+        with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16, enabled=half):
             logits = self.model(input_ids=tokens[:, :-1], use_cache=False).logits  # (row, position, vocab)
         loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), tokens[:, 1:].flatten())
         self.optimizer.zero_grad()
@@ -59,16 +66,25 @@ class Run:
     def save(self, path):
         """Write everything needed to go on; the file appears whole or not at all."""
         state = {"step": self.step, "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-        unfinished = path.with_suffix(".unfinished")
-        torch.save(state, unfinished)
-        os.replace(unfinished, path)
+        content = io.BytesIO()
+        torch.save(state, content)
+        with whole_file(path) as file:
+            file.write(content.getbuffer())
 
     def resume(self, path):
-        """Go on from a file of `save`."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step = state["step"]
+        """Go on from a file of `save`.  Raises ValueError where it is damaged."""
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step = state["step"]
+        except (RuntimeError, EOFError, LookupError, pickle.UnpicklingError) as error:
+            raise ValueError(f"{path} is damaged, so nothing can go on from it: delete it to begin anew.") from error
+
+
+def fast_dtype(device):
+    """ "bfloat16" where this device multiplies such numbers fast, else "float32"."""
+    return "bfloat16" if torch.device(device).type == "cuda" or fast_bfloat16() else "float32"
 
 
 def learning_rate(step):
@@ -80,24 +96,35 @@ def learning_rate(step):
 
 
 def train(
-    name, *, seed=SEED, stop=STEPS, runs="runs", weights=WEIGHTS, keep=None, threads=1, device=None, save_every=50
+    name, *, run=None, seed=SEED, stop=STEPS, threads=1, device=None, dtype=None, publish=False, save_every=50
 ):
-    """Train one tiny model; write its checkpoints (float16) and its log under `weights`, its resume file under `runs`.
+    """Train a tiny model of one's own up to step `stop`, or go on with it; the folder of its checkpoints comes back.
 
-    keep: the steps whose weights are kept: all of CHECKPOINTS for tiny-pythia and the last one for the others.
+    run: what `pythia_course.load` will open it by, "my-tiny-pythia" if nothing is said.  Into the folder of that name,
+    in `suite.runs.runs_folder()`, go checkpoints (float16) at CHECKPOINTS and at `stop`, log.csv and a file to resume.
+    publish: once whole, put it in the place of the model that ships with the course; for maintainers.
+    Raises ValueError for what makes no sense, before anything is written; OSError where it cannot be written.
     """
+    run = own_name(name, seed) if run is None else run
+    check(name, run, seed, stop, threads, device, dtype, publish)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    folder, order = begin(run, Order(name, seed, dtype))
     torch.set_num_threads(threads)
-    if keep is None:
-        keep = CHECKPOINTS if name == "tiny-pythia" else (STEPS,)
-    run = Run(name, seed, device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    state, folder = Path(runs) / f"{name}-seed{seed}.pt", Path(weights) / name
-    state.parent.mkdir(parents=True, exist_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    training = Run(name, seed, device, order.dtype)
+    keep(folder, Order(name, seed, training.dtype))
+    _advance(training, folder, stop, save_every)
+    if publish:
+        into_package(folder, name, CHECKPOINTS if name == "tiny-pythia" else (STEPS,))
+    return folder
+
+
+def _advance(run, folder, stop, save_every):
+    state = folder / "resume.pt"
     if state.exists():
         run.resume(state)
-    with tqdm(total=stop, initial=run.step, unit="step", desc=name, smoothing=0.05) as bar:
+    with tqdm(total=stop, initial=run.step, unit="step", desc=folder.name, smoothing=0.05) as bar:
         while True:
-            _record(run, folder, keep)
+            _record(run, folder, stop)
             if run.step >= stop:
                 break
             run.advance()
@@ -108,8 +135,8 @@ def train(
     run.save(state)
 
 
-def _record(run, folder, keep):
-    if run.step in keep:
+def _record(run, folder, stop):
+    if run.step in CHECKPOINTS or run.step == stop:
         save_checkpoint(run.model, folder / f"step{run.step}")
     if run.step in CHECKPOINTS or run.step % LOG_EVERY == 0:
         row = {"step": run.step, "tokens": run.step * TOKENS_A_STEP, **evaluate(run.model, run.seed)}
@@ -125,36 +152,6 @@ def save_checkpoint(model, folder):
     config.dtype, config.architectures = "float16", [type(model).__name__]
     config.save_pretrained(unfinished)
     weights = {key: value.to("cpu", torch.float16).contiguous() for key, value in model.state_dict().items()}
-    save_file(weights, unfinished / "model.safetensors", metadata={"format": "pt"})
+    (unfinished / "model.safetensors").write_bytes(save(weights, metadata={"format": "pt"}))
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(unfinished, folder)
-
-
-def write_log_row(path, row):
-    """Add a row, or replace the one of the same step, so that a resumed run writes the log of an unbroken one."""
-    row = {key: value if isinstance(value, int) else f"{value:.5f}" for key, value in row.items()}
-    rows = [old for old in read_log(path) if int(old["step"]) < row["step"]] if path.exists() else []
-    unfinished = path.with_suffix(".unfinished")
-    with open(unfinished, "w", newline="") as file:
-        writer = csv.DictWriter(file, row, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([*rows, row])
-    os.replace(unfinished, path)
-
-
-def read_log(path):
-    """The rows of a training log, each a dict of text."""
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def training_log(name, seed=SEED, weights=WEIGHTS):
-    """The log written while a tiny model was trained: column name -> numpy array, a number a row.
-
-    seed: 0 for the shipped weights, to the end of training; 1 or 2 for other draws of the same model, to step 2,400.
-    """
-    path = Path(weights) / name / "log.csv" if seed == SEED else LOGS / f"{name}-seed{seed}.csv"
-    if not path.exists():
-        raise ValueError(f"No training log of {name!r} with seed {seed!r}: each tiny model has seeds 0, 1 and 2.")
-    rows = read_log(path)
-    return {key: np.array([float(row[key]) for row in rows]) for key in rows[0]}

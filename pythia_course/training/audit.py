@@ -179,11 +179,20 @@ def checkpoint_places(name: str | os.PathLike | None, steps=None) -> list[Place]
         steps = suite.steps(last.name) or (() if last.name in suite.HUB_IDS else inventory.branch_steps(last))
         if not steps:
             raise StepNotFound(f'{last.name} has no training checkpoints: take a Pythia, for example "pythia-160m".')
-    steps = [steps] if isinstance(steps, Integral) else steps
+    steps = [steps] if isinstance(steps, Integral) else _listed_steps(steps)
     wanted = {place.step: place for place in (find(name, step) for step in steps)}
     if not wanted:
         raise StepNotFound(f"No step of {last.name} was asked for: name some, or leave steps out for all.")
     return [wanted[step] for step in sorted(wanted)]
+
+
+def _listed_steps(steps) -> list:
+    try:
+        return list(steps)
+    except TypeError:
+        if getattr(steps, "ndim", None) == 0:  # one number of numpy's or torch's
+            return [steps]
+        raise StepNotFound(f"steps are whole numbers, as in [0, 512], or None for all, but {steps!r} came.") from None
 
 
 def listed(steps, longest: int = 8) -> str:

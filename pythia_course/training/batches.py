@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pythia_course import suite
+from pythia_course.plots import sentences
 from pythia_course.plots.axes import COLORS, axes_or_new, name_axes
+from pythia_course.plots.described import describe
 
 END_OF_TEXT = 0  # the id of <|endoftext|>, which closes a document, in Pythia's tokenizer and in the course's
 # A colour for each of up to nine sources; the last, of what was planted, is to stand out. All from Okabe and Ito's
@@ -50,11 +52,11 @@ class TrainingBatch:
         return self.tokens[:, 1:]
 
     @property
-    def around(self) -> tuple[int, int]:
-        """Steps of the last checkpoint that has not seen this batch and of the first that has."""
+    def around(self) -> tuple[int, int | None]:
+        """Steps of the last checkpoint that has not seen this batch and of the first that has, if it is there yet."""
         checkpoints = suite.steps(self.model)
         after = bisect.bisect_right(checkpoints, self.step)
-        return checkpoints[after - 1], checkpoints[after]
+        return checkpoints[after - 1], checkpoints[after] if after < len(checkpoints) else None
 
     def text(self, row: int) -> str:
         """The text of one row, with `<|endoftext|>` where a document ends."""
@@ -115,12 +117,14 @@ class TrainingBatch:
         bar.ax.set_yticklabels(names)
         bar.ax.invert_yaxis()
         name_axes(ax, f"the batch of step {self.step:,} of {self.model}", x="position", y="row")
+        describe(ax, sentences.shares_of_tokens(parts, names))
         return ax
 
     def __repr__(self):
         rows, length = self.tokens.shape
         before, after = self.around
+        seen = "nor has any other yet" if after is None else f"the one at step {after:,} has"
         return (
             f"<the batch of step {self.step:,} of {self.model}: {rows:,} rows of {length:,} tokens of {self.data}; "
-            f"the checkpoint at step {before:,} has not seen it, the one at step {after:,} has>"
+            f"the checkpoint at step {before:,} has not seen it, {seen}>"
         )

@@ -1,153 +1,225 @@
-"""Which measure is this?  A fingerprint that changes whenever what a function computes might have changed.
+"""Which measure is this?  A fingerprint that changes whenever what a function computes might have changed, or none.
 
-It covers the function's code (not its name, its place or its comments), its defaults and what it closes over, and in
-the same way every function, class and value that it reads by name.  Files of the course and modules of your own count
-by their source; an installed library counts by its name alone.  Not seen: files and addresses that a function reads,
-and modules that it imports inside itself.
+A small rule, so that a reader can predict it.  A measure is known by
+
+- its code and defaults, and what it closes over or reads by name, where that is a number, a text, bytes, a path, None,
+  a numpy array or torch tensor, or a list, tuple, dict or set of these;
+- in the same way every function of one's own that it reads, and every `functools.partial` of such;
+- what it reads of the course, of Python and of installed libraries, by name and version.
+
+Anything else, such as an object of one's own class, a module of one's own or a model, is not known: `NotKnown` names
+it.  Not seen at all: what a library's function reads of files, addresses, chance and the clock.
 """
 
+import builtins
 import dis
 import functools
 import hashlib
+import importlib.metadata
+import importlib.util
+import platform
 import sys
 import sysconfig
 import types
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
-_ATOMS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented))
-_LIBRARY_FOLDERS = {"site-packages", "dist-packages"}
+_COURSE = __package__.partition(".")[0]
+_ATOMS = (type(None), bool, float, complex, str, bytes, type(Ellipsis), type(NotImplemented))
+_DOORS = ("open", "eval", "exec", "compile", "input", "globals", "locals", "vars", "__import__")
 _STANDARD = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
-# Of a class: what every one has, what only says where it was written, and types that Python does not look at.
-_NOT_OF_A_CLASS = {
-    "__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__", "__static_attributes__", "__slots__",
-    "__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__parameters__",
-    "__dataclass_fields__", "__dataclass_params__", "__abstractmethods__", "_abc_impl",
-}  # fmt: skip
+_LIBRARY_FOLDERS = {"site-packages", "dist-packages"}
+_ITSELF = "the measure"
+_ALWAYS = ("torch", "transformers", "tokenizers", "numpy")  # what a model is run with
 
 
-def fingerprint(function) -> str:
-    """40 hex digits that stand for what a function (or any callable object) computes.
+class NotKnown(ValueError):
+    """What a measure reads, of which one cannot tell whether it is what it was."""
 
-    The same in another process or after a restart.  Raises ValueError where a value that it reads cannot be compared.
+
+def fingerprint(measure, vouched: bool = False) -> str:
+    """40 hex digits that stand for what a measure computes; the same in another process and after a restart.
+
+    vouched: what is not known counts by the name it is read by; the rest counts all the same.
+    Raises NotKnown, a phrase such as "it reads `helpers`, a module of your own", where it is not.
     """
-    return _Reader().digest(function).hex()[:40]
+    surroundings = (platform.python_version(), *map(_version, _ALWAYS), COURSE_VERSION)
+    return _hash(*surroundings, _Reader(vouched).digest(measure, _ITSELF)).hex()[:40]
 
 
 class _Reader:
-    """Digests by value, each object once."""
+    """Digests by value."""
 
-    def __init__(self):
-        self.known: dict[int, bytes] = {}
-        self.alive = []  # so that an id stands for one object as long as it is in `known`
+    def __init__(self, vouched):
+        self.vouched = vouched
+        self.functions: list = []  # in the order in which they were met: one that is met again counts by its place
+        self.inside: list = []  # the containers around what is read now
 
-    def digest(self, thing) -> bytes:
-        if type(thing) in _ATOMS:
-            return _hash(type(thing).__name__, repr(thing))
-        if id(thing) not in self.known:
-            self.alive.append(thing)
-            self.known[id(thing)] = b"itself"  # for what refers back to itself
-            self.known[id(thing)] = _hash(type(thing).__qualname__, *self.parts(thing))
-        return self.known[id(thing)]
+    def digest(self, thing, name) -> bytes:
+        """name: what the measure calls it, for the message."""
+        kind = type(thing)
+        if kind in _ATOMS:
+            return _hash(kind.__name__, repr(thing).encode("utf-8", "surrogatepass"))
+        if kind is int:
+            return _hash("int", hex(thing))
+        if whose := _of_a_library(thing):
+            return _hash("library", *whose)
+        if kind in _READERS:
+            return _hash(kind.__name__, *_READERS[kind](self, thing, name))
+        if isinstance(thing, PurePath) and kind.__module__.startswith("pathlib"):
+            return _hash("path", str(thing))
+        if kind.__module__ in ("torch", "torch.nn.parameter") and kind.__name__ in ("Tensor", "Parameter"):
+            return _hash("tensor", *self.of_tensor(thing, name))
+        if isinstance(thing, np.generic) and kind.__module__ == "numpy":
+            return _hash(kind.__name__, *self.of_array(np.asarray(thing), name))
+        return self.not_known(name, _described(thing))
 
-    def parts(self, thing):
-        """What makes this object up, as digests and names."""
-        for kind, read in _READERS.items():
-            if isinstance(thing, kind):
-                return read(self, thing)
-        if (torch := sys.modules.get("torch")) and isinstance(thing, torch.Tensor):
-            return self.of_tensor(thing, torch)
-        if hasattr(thing, "__wrapped__"):  # functools.cache, for example
-            return [self.digest(thing.__wrapped__)]
-        return self.of_object(thing)
+    def not_known(self, name, what) -> bytes:
+        if self.vouched:
+            return _hash("vouched for", name)
+        raise NotKnown(f"it is {what}" if name == _ITSELF else f"it reads `{name}`, {what}")
 
-    def of_sequence(self, items):
-        return map(self.digest, items)
+    def of_parts(self, things, name):
+        if any(thing is things for thing in self.inside):
+            return [self.not_known(name, "which holds itself")]
+        self.inside.append(things)
+        parts = things.items() if isinstance(things, dict) else things
+        found = [self.digest(part, name) for part in parts]
+        self.inside.pop()
+        return sorted(found) if isinstance(things, (set, frozenset)) else found
 
-    def of_set(self, items):
-        return sorted(map(self.digest, items))
-
-    def of_dict(self, items):
-        return [self.digest(part) for item in items.items() for part in item]
-
-    def of_code(self, code):
-        counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
-        names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
-        return [code.co_code, *map(self.digest, (counts, names, code.co_consts))]
-
-    def of_function(self, function):
-        if _is_library(function.__module__):
-            return [function.__module__, function.__qualname__]
-        cells = [cell.cell_contents for cell in function.__closure__ or () if _filled(cell)]
-        read = {name: function.__globals__[name] for name in _globals_read(function.__code__, function.__globals__)}
-        return map(self.digest, (function.__code__, function.__defaults__, function.__kwdefaults__, cells, read))
-
-    def of_method(self, method):
-        return [self.digest(method.__func__), self.digest(method.__self__)]
-
-    def of_builtin(self, function):
-        owner = function.__self__
-        bound = owner is not None and not isinstance(owner, types.ModuleType)
-        return [str(function.__module__), function.__qualname__, *([self.digest(owner)] if bound else [])]
-
-    def of_descriptor(self, wrapped):
-        if isinstance(wrapped, property):
-            return map(self.digest, (wrapped.fget, wrapped.fset, wrapped.fdel))
-        return [self.digest(wrapped.func if isinstance(wrapped, functools.cached_property) else wrapped.__func__)]
-
-    def of_slot(self, slot):
-        return [slot.__qualname__]
-
-    def of_module(self, module):
-        return [module.__name__, *([] if _is_library(module.__name__) else _sources(module))]
-
-    def of_class(self, kind):
-        if _is_library(kind.__module__):
-            return [kind.__module__, kind.__qualname__]
-        if _is_course(kind.__module__):  # by its text, since its methods lead to much that no measure uses
-            return [kind.__qualname__, *_sources(sys.modules[kind.__module__]), self.digest(kind.__bases__)]
-        body = {name: value for name, value in vars(kind).items() if name not in _NOT_OF_A_CLASS}
-        return [self.digest(kind.__bases__), self.digest(body)]
-
-    def of_array(self, array):
+    def of_array(self, array, name):
         if array.dtype.hasobject:
-            return [str(array.shape), self.digest(array.tolist())]
+            return [self.not_known(name, "an array of objects")]
         return [str(array.dtype.descr), str(array.shape), np.ascontiguousarray(array).tobytes()]
 
-    def of_tensor(self, tensor, torch):
-        flat = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
-        return [str(tensor.dtype), str(tuple(tensor.shape)), flat.numpy().tobytes()]
+    def of_tensor(self, tensor, name):
+        import torch
 
-    def of_object(self, thing):
-        """Any other object, by what pickle would write of it."""
-        try:
-            reduced = thing.__reduce_ex__(4)
-        except Exception as error:  # whatever a class raises to say that it cannot be pickled
-            raise ValueError(
-                f"The measure reads a {type(thing).__qualname__}, of which one cannot tell whether it is the same as "
-                "the last time: make it inside the measure, or name the measure yourself with label='...'."
-            ) from error
-        if isinstance(reduced, str):
-            return [str(getattr(thing, "__module__", "")), reduced]
-        maker, arguments, state, items, pairs = (*reduced, *(None,) * 5)[:5]
-        return map(self.digest, (maker, arguments, state, list(items or ()), list(pairs or ())))
+        if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized or vars(tensor):
+            return [self.not_known(name, "an unusual tensor")]
+        flat = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous().flatten().view(torch.uint8)
+        return [str(tensor.dtype), str(tensor.device), str(tuple(tensor.shape)), flat.numpy().tobytes()]
+
+    def of_partial(self, partial, name):
+        parts = (partial.func, partial.args, partial.keywords, vars(partial))
+        return [self.digest(part, getattr(partial.func, "__name__", name)) for part in parts]
+
+    def of_function(self, function, name):
+        for place, met in enumerate(self.functions):
+            if met is function:
+                return [str(place)]
+        self.functions.append(function)
+        own = [(function.__defaults__, name), (function.__kwdefaults__, name), (vars(function), name)]
+        names = function.__code__.co_freevars
+        cells = [(cell.cell_contents, name) for name, cell in zip(names, function.__closure__ or ()) if _filled(cell)]
+        parts = [self.digest(*part) for part in (*own, *cells)]
+        if whose := _library_of_file(function.__code__.co_filename):  # a wrapper that a library's decorator made
+            return [*whose, function.__code__.co_qualname, *parts]
+        return [*parts, *self.of_code(function.__code__, function)]
+
+    def of_code(self, code, function):
+        """Code and what it reads by name; functions, classes and comprehensions inside it too."""
+        counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
+        names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
+        found = [code.co_code, code.co_exceptiontable, self.digest((counts, names), code.co_name)]
+        for constant in code.co_consts:
+            inner = isinstance(constant, types.CodeType)
+            found += self.of_code(constant, function) if inner else [self.digest(constant, code.co_name)]
+        return [*found, *(self.of_step(step, function) for step in dis.get_instructions(code))]
+
+    def of_step(self, step, function) -> bytes:
+        if step.opname == "IMPORT_NAME":
+            whose = _library_named(step.argval.partition(".")[0])
+            return _hash(*whose) if whose else self.not_known(step.argval or ".", "a module of your own")
+        outside = step.opname == "STORE_DEREF" and step.argval in function.__code__.co_freevars
+        if outside or step.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
+            return self.not_known(step.argval, "which it also changes")
+        if "GLOBAL" in step.opname or step.opname == "LOAD_NAME":
+            return self.of_name(step.argval, function)
+        return b""
+
+    def of_name(self, name, function) -> bytes:
+        if name in function.__globals__:
+            return self.digest(function.__globals__[name], name)
+        if name in _DOORS:
+            return self.not_known(name, "by which it can read anything")
+        return self.digest(getattr(builtins, name), name) if hasattr(builtins, name) else _hash("missing", name)
 
 
 _READERS = {
-    (list, tuple): _Reader.of_sequence,
-    (set, frozenset): _Reader.of_set,
-    (dict, types.MappingProxyType): _Reader.of_dict,
-    types.CodeType: _Reader.of_code,
-    types.FunctionType: _Reader.of_function,
-    types.MethodType: _Reader.of_method,
-    types.BuiltinFunctionType: _Reader.of_builtin,
-    (property, staticmethod, classmethod, functools.cached_property): _Reader.of_descriptor,
-    (types.MemberDescriptorType, types.GetSetDescriptorType, types.WrapperDescriptorType): _Reader.of_slot,
-    types.ModuleType: _Reader.of_module,
-    type: _Reader.of_class,
+    **dict.fromkeys((list, tuple, dict, set, frozenset), _Reader.of_parts),
     np.ndarray: _Reader.of_array,
+    functools.partial: _Reader.of_partial,
+    types.FunctionType: _Reader.of_function,
 }
+
+
+def _described(thing) -> str:
+    if isinstance(thing, types.ModuleType):
+        return "a module of your own"
+    if isinstance(thing, type):
+        return "a class of your own"
+    return f"an object of the kind {type(thing).__qualname__}"
+
+
+def _of_a_library(thing) -> tuple[str, ...] | None:
+    """Name and version of a module, function or class that Python, a library or the course has under its own name."""
+    if isinstance(thing, types.ModuleType):
+        name, path = thing.__name__, []
+    else:
+        name, path = getattr(thing, "__module__", None), str(getattr(thing, "__qualname__", "")).split(".")
+    module = sys.modules.get(name) if isinstance(name, str) else None
+    found = module
+    for part in path:
+        found = vars(found).get(part) if hasattr(found, "__dict__") else None
+    if module is None or found is not thing or not _is_installed(module):
+        return None
+    return (name, *path, *_whose(name.partition(".")[0]))
+
+
+def _is_installed(module) -> bool:
+    file = getattr(module, "__file__", None)
+    if file is None:
+        return module.__name__ in sys.builtin_module_names
+    return _library_of_file(file) is not None
+
+
+def _library_named(root: str) -> tuple[str, ...] | None:
+    """As `_library_of_file`, for what `import` would find under this name."""
+    spec = importlib.util.find_spec(root) if root else None
+    if spec is None or spec.origin in (None, "built-in", "frozen"):
+        return _whose(root) if root in sys.stdlib_module_names else None
+    return _library_of_file(spec.origin)
+
+
+def _library_of_file(file: str) -> tuple[str, ...] | None:
+    """("numpy", its version) of a file that belongs to an installed library, Python or the course."""
+    path = Path(file)
+    if path.is_relative_to(Path(__file__).parents[1]):
+        return _whose(_COURSE)
+    folder = next((place for place in _LIBRARY_FOLDERS if place in path.parts), None)
+    if folder:
+        root = path.parts[path.parts.index(folder) + 1].partition(".")[0]
+        return _whose(root) if _version(root) else None
+    return _whose("python") if file.startswith((*_STANDARD, "<frozen ")) else None
+
+
+def _whose(root: str) -> tuple[str, ...]:
+    return (root, COURSE_VERSION if root == _COURSE else _version(root) or platform.python_version())
+
+
+@functools.cache
+def _version(root: str) -> str:
+    """The version of the installed library that has this package, "" where there is none."""
+    names = _distributions().get(root, ())
+    return " ".join(importlib.metadata.version(name) for name in sorted(set(names)))
+
+
+@functools.cache
+def _distributions():
+    return importlib.metadata.packages_distributions()
 
 
 def _hash(*parts) -> bytes:
@@ -167,31 +239,5 @@ def _filled(cell) -> bool:
     return True
 
 
-def _globals_read(code, defined) -> list[str]:
-    """Names of globals that a piece of code reads, in the functions inside it too."""
-    inside = [const for const in code.co_consts if isinstance(const, types.CodeType)]
-    own = {step.argval for step in dis.get_instructions(code) if "GLOBAL" in step.opname or step.opname == "LOAD_NAME"}
-    return sorted((own & defined.keys()).union(*(_globals_read(part, defined) for part in inside)))
-
-
-def _is_library(name: str | None) -> bool:
-    """Whether a module belongs to Python or to an installed library, and so stays as it is."""
-    if name is None or name == "__main__" or _is_course(name):
-        return False
-    file = getattr(sys.modules.get(name), "__file__", None)
-    if file is None:
-        return True
-    return bool(_LIBRARY_FOLDERS & set(Path(file).parts)) or file.startswith(_STANDARD)
-
-
-def _is_course(name: str) -> bool:
-    return name.partition(".")[0] == __package__.partition(".")[0]
-
-
-def _sources(module) -> list[bytes]:
-    """The text of a module, or of all modules of a package."""
-    if module.__name__ == "__main__" or not getattr(module, "__file__", None):
-        return []
-    file = Path(module.__file__)
-    files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
-    return [path.read_bytes() for path in files]
+# Of the course's own source, as it was when this module came in: what changes on the disk later is not what runs here.
+COURSE_VERSION = _hash(*(file.read_bytes() for file in sorted(Path(__file__).parents[1].rglob("*.py")))).hex()

@@ -19,7 +19,8 @@ from pythia_course.hub.failures import plain_errors
 from pythia_course.hub.patience import SECONDS_TO_ANSWER, patiently, within
 from pythia_course.hub.reports import in_patience
 from pythia_course.machine.bars import bar
-from pythia_course.training.store import folder_name, whole_file
+from pythia_course.machine.files import whole_file
+from pythia_course.training.store import folder_name
 
 QUESTIONS_AT_ONCE = 8
 _SHA256 = re.compile(r"[0-9a-f]{64}")

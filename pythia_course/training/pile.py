@@ -16,7 +16,7 @@ from pythia_course.errors import ModelDamaged, ModelRefused, StepNotFound
 from pythia_course.hub.addresses import Place, find
 from pythia_course.hub.failures import plain_errors
 from pythia_course.hub.reports import Progress
-from pythia_course.tiny import corpus
+from pythia_course.tiny import corpus, own_runs
 from pythia_course.training import shards
 from pythia_course.training.batches import TrainingBatch
 
@@ -36,15 +36,15 @@ ENTRIES = 50_277  # of the tokenizer: no token of the data has a higher id
 def training_batch(name: str | None = None, step: int = 0, *, progress: Progress | None = None) -> TrainingBatch:
     """The batch that step `step` of a model's training learned from: the checkpoint at step N has seen 0 … N - 1.
 
-    name: as `pythia_course.load` takes it.  For a real Pythia 4.2 MB are read from the hub, and nothing is kept on
-    the disk.  progress: called as progress(bytes_done, bytes_total) meanwhile, instead of a bar.
+    name: as `pythia_course.load` takes it, a training of your own too.  For a real Pythia 4.2 MB are read from the hub,
+    and nothing is kept on the disk.  progress: called as progress(bytes_done, bytes_total) meanwhile, instead of a bar.
 
     Raises ModelNotFound for a name nobody knows, ModelRefused where what it was trained on is not published in
     order, StepNotFound for a step that has no batch, HubUnreachable or ModelDamaged: one sentence each.
     """
-    model, data = find(name).name, data_of(name)
-    step = _step(step, corpus.STEPS if data == TINY_PILE else STEPS, model)
-    return _tiny(model, step) if data == TINY_PILE else _published(model, step, data, progress)
+    place, data = find(name), data_of(name)
+    step = _step(step, corpus.STEPS if data == TINY_PILE else STEPS, place.name)
+    return _tiny(place, step) if data == TINY_PILE else _published(place.name, step, data, progress)
 
 
 def data_of(name: str | None = None) -> str:
@@ -54,7 +54,7 @@ def data_of(name: str | None = None) -> str:
     """
     place = find(name)
     model = place.name
-    if model in suite.TINY:
+    if model in suite.TINY and place.tokenizer or _order_of(place):
         return TINY_PILE
     if place.folder:
         raise ModelRefused(f"What the model in {place} was trained on, a folder cannot tell: give a Pythia's name.")
@@ -86,8 +86,18 @@ def _step(step, steps: int, model: str) -> int:
     raise StepNotFound(f"{model} has no batch {step:,}: they go from 0 to {steps - 1:,}{seen}.")
 
 
-def _tiny(model: str, step: int) -> TrainingBatch:
-    made = corpus.batch(step)
+def _order_of(place: Place) -> own_runs.Order | None:
+    """What is trained there, if it is a training of one's own; ModelDamaged where it does not say."""
+    own = place.folder and place.tokenizer and place.name not in suite.TINY
+    try:
+        return own_runs.read_order(place.name) if own else None
+    except ValueError as error:
+        raise ModelDamaged(str(error)) from None
+
+
+def _tiny(place: Place, step: int) -> TrainingBatch:
+    order, model = _order_of(place), place.name
+    made = corpus.batch(step, order.seed if order else corpus.SEED)
     return TrainingBatch(
         model, step, TINY_PILE, made.tokens, corpus.decode, made.sources, corpus.SOURCE_NAMES, continuous=True
     )

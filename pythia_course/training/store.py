@@ -7,15 +7,14 @@ import json
 import os
 import re
 import time
-import uuid
 import zipfile
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from pythia_course.machine.files import UNFINISHED, whole_file
+
 SECONDS_TILL_ABANDONED = 3600
-UNFINISHED = ".part"
 _KINDS = "biufcU"  # numpy's letters for truth values, numbers and text
 
 
@@ -43,6 +42,8 @@ def _plain(value):
         raise ValueError(
             "The measure returned rows of different lengths: return each under a name, in a dict."
         ) from None
+    if array.dtype.kind == "O" and array.size and all(isinstance(part, int) for part in array.flat):
+        raise ValueError("The measure returned a whole number of more than 64 bits: return float(…) of it.")
     if array.dtype.kind not in _KINDS:
         raise TypeError(
             f"The measure returned a {type(value).__name__}, and what is kept is a number, an array or a dict of them."
@@ -76,12 +77,18 @@ class Store:
         return values[0] if header["names"] is None else dict(zip(header["names"], values, strict=True))
 
     def write(self, step: int, value, weights: str | None = None) -> None:
-        """Keep a tidy value.  Whenever this process stops, the file is there whole or not at all."""
+        """Keep a tidy value.  Whenever this process stops, the file is there whole or not at all.  Raises OSError."""
         names = list(value) if isinstance(value, dict) else None
         arrays = [value] if names is None else value.values()
         header = json.dumps({"step": step, "weights": weights, "names": names})
-        with whole_file(self.path(step)) as file:
-            np.savez(file, header=header, **{f"value{number}": array for number, array in enumerate(arrays)})
+        try:
+            with whole_file(self.path(step)) as file:
+                np.savez(file, header=header, **{f"value{number}": array for number, array in enumerate(arrays)})
+        except OSError as error:
+            raise OSError(
+                f"The result of step {step} cannot be written into {self.folder} ({error.strerror or error}): free "
+                "some of the disk, or name another folder with keep=. (What was measured before is kept.)"
+            ) from error
 
     def prepare(self) -> None:
         """Make the folder, and delete what writers that were killed have left in it.  Raises OSError."""
@@ -89,24 +96,6 @@ class Store:
         for path in self.folder.glob(f"*{UNFINISHED}"):
             if time.time() - path.stat().st_mtime > SECONDS_TILL_ABANDONED:
                 path.unlink(missing_ok=True)
-
-
-@contextmanager
-def whole_file(path: Path):
-    """A binary file to write, which takes its place only when all of it is on the disk.
-
-    Whenever this process stops, `path` is as it was before or complete.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex}{UNFINISHED}")
-    try:
-        with open(unfinished, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> tuple[dict, list[np.ndarray]]:

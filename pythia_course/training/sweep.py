@@ -7,13 +7,15 @@
     scores = sweep("tiny-pythia", None, best_previous_token_head)
 
 Each result is on the disk as soon as it is there: stop a sweep, or have it killed, and the same call goes on where it
-was.  It measures anew where the measure's code, or a value or function that it reads, has changed.
+was.  It measures anew where the measure's code, or a value or function that it reads, has changed; and where it cannot
+tell, as with a module or an object of your own, it says so and keeps nothing (`fingerprint` has the rule).
 """
 
 import functools
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from pythia_course.hub import cache, fetching
 from pythia_course.hub.addresses import Place
 from pythia_course.inside.tracing import LanguageModel
 from pythia_course.training import audit
-from pythia_course.training.fingerprint import fingerprint
+from pythia_course.training.fingerprint import NotKnown, fingerprint
 from pythia_course.training.store import Store, folder_name
 from pythia_course.training.workers import Job, run
 
@@ -35,6 +37,7 @@ def sweep(
     measure: Callable[[LanguageModel], Any] | None = None,
     *,
     label: str | None = None,
+    version: int | str | None = None,
     keep: str | os.PathLike | bool = True,
     workers: int | None = None,
     free: bool = False,
@@ -49,6 +52,8 @@ def sweep(
     measure: is given an opened model; returns a number, an array (numpy, torch, list) or a dict of these by name.
     label: a name for what is measured, in place of the measure's code: results under it are used again whatever the
         code is now.
+    version: your word for what the measure reads and a sweep cannot compare: with one, results are kept all the same,
+        and used again while the rest of the code, and the version, are what they were.
     keep: a folder for the results, in place of the course's own (`cache.own_folder()`/sweeps); False for none.
     workers: so many processes, each with one model in memory, on their share of the processors; 1 or None for
         none besides this one.  Without it, joblib's own settings count, so that a cluster takes part with
@@ -61,10 +66,11 @@ def sweep(
     Raises, before anything is measured, what `load` raises for a name or a step, and DuplicateCheckpoints; then
     MeasureFailed, which names the step.  What was measured before an error or an interrupt is kept.
     """
-    _check(measure, duplicates, workers, dtype)
+    _check(measure, duplicates, workers, dtype, label, version, keep)
     places = audit.checkpoint_places(name, steps)
     weights = audit.check(places, duplicates, progress=progress)
-    store = None if keep is False else _store(keep, places[0], measure, label, dtype, device)
+    known = None if keep is False else _known(measure, label, version)
+    store = _store(keep, places[0], measure, [label, known, version, dtype, str(device)]) if known is not None else None
     kept = {place.step: store.read(place.step, weights[place.step]) for place in places} if store else {}
     todo = [place for place in places if kept.get(place.step) is None]
     fetched = [place for place in todo if free and place.hub_id and not fetching.cached_folder(place)]
@@ -79,7 +85,7 @@ def sweep(
     return Sweep(places[0].name, kept)
 
 
-def _check(measure, duplicates, workers, dtype):
+def _check(measure, duplicates, workers, dtype, label, version, keep):
     if not callable(measure):
         raise TypeError(
             "sweep needs a measure, a function of a model, in the third place, as in "
@@ -89,23 +95,45 @@ def _check(measure, duplicates, workers, dtype):
         raise ValueError(f"duplicates is one of {', '.join(audit.DUPLICATES)}, but {duplicates!r} came.")
     if workers is not None and (not isinstance(workers, int) or workers < 1):
         raise ValueError(f"workers is a number of processes, 1 or more, but {workers!r} came.")
+    if label is not None and not (isinstance(label, str) and label):
+        raise TypeError(f"label is a name for what is measured, as in label='induction', but {label!r} came.")
+    if version is not None and not isinstance(version, (int, str)):
+        raise TypeError(f"version is a number or a text, as in version=1, but {version!r} came.")
+    if not isinstance(keep, (bool, str, os.PathLike)) or keep == "":
+        raise TypeError(f"keep is a folder for the results, or False for none, but {keep!r} came.")
     if dtype == "auto":
         raise ValueError(
             "A sweep measures every checkpoint in the same numbers: dtype is float32 or bfloat16, not auto."
         )
 
 
-def _store(keep, place: Place, measure, label, dtype, device) -> Store:
-    """Where the results of this measure of this model are kept."""
+def _known(measure, label, version) -> str | None:
+    """What stands for the measure's code, "" where a label does; None, and a warning why, where nothing can."""
+    if label:
+        return ""
+    try:
+        return fingerprint(measure, vouched=version is not None)
+    except NotKnown as reason:
+        warnings.warn(
+            f"Measured anew, and not kept: whether {_name(measure)} is what it was the last time cannot be told, since "
+            f"{reason}. Make that inside the measure; or say version=1, and version=2 once it is another.",
+            stacklevel=3,
+        )
+        return None
+
+
+def _store(keep, place: Place, measure, key: list) -> Store:
+    """Where the results of this measure of this model are kept.  key: the label, and all that they depend on."""
     root = cache.own_folder() / "sweeps" if keep is True else Path(keep).expanduser()
-    key = json.dumps([label, None if label else fingerprint(measure), dtype, str(device)])
-    name = f"{folder_name(label or _name(measure))[-60:]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    name = folder_name(key[0] or _name(measure))[-60:]
+    name = f"{name}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}"
     store = Store(root / folder_name(place.name) / name)
     try:
         store.prepare()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no system can have a folder of that name
+        reason = getattr(error, "strerror", "no such name is possible")
         raise OSError(
-            f"No results can be kept in {store.folder} ({error.strerror}): name another folder with keep=, or none "
+            f"No results can be kept in {str(store.folder)!a} ({reason}): name another folder with keep=, or none "
             "with keep=False."
         ) from None
     return store

@@ -57,12 +57,16 @@ class Job:
             return tidy(self.measure(lm))
         except Exception as error:
             raise MeasureFailed(
-                f"The measure failed on {place}: {type(error).__name__}: {error} (What was measured before is kept.)"
+                f"The measure failed on {place}: {type(error).__name__}: {error}{self.kept()}"
             ) from error
         finally:
             del lm
             if model() is not None:  # part of a circle: only the collector finds it, and two models may be too much
                 gc.collect()
+
+    def kept(self) -> str:
+        """What an error may add."""
+        return " (What was measured before is kept.)" if self.store else ""
 
     def opened(self, place: Place) -> LanguageModel:
         options = {"dtype": self.dtype, "device": self.device, "progress": _Download(self.tell)}
@@ -107,7 +111,7 @@ def run(job: Job, places: list[Place], weights: dict[int, str], workers: int | N
         except BrokenProcessPool as error:
             raise MeasureFailed(
                 "A worker was stopped from outside, most likely because memory ran out: run it again with fewer "
-                "workers. (What was measured before is kept.)"
+                f"workers.{job.kept()}"
             ) from error
         except pickle.PicklingError as error:
             raise TypeError(f"The measure cannot be sent to another process ({error}): leave workers out.") from error

@@ -185,11 +185,11 @@ def test_sure_prompt(prompt, probability, mark, says):
 @pytest.mark.parametrize(
     "guess, answer, mark, says",
     [
-        (..., 154, 0, "No guess yet. It is 154."),
+        (..., 154, 0, "No guess yet: put yours"),
         (154, 154, 1, "and so it is"),
         (150, 154, 1, "very close"),
-        (100, 154, 0, "more than you said"),
-        (1e6, 154, 0, "less than you said"),
+        (100, 154, 0, "it is 154: 54 too low."),
+        (1e6, 154, 0, "999,846 too high, a factor of 6,500."),
         (" ball", "␣ball", 1, "and so it is"),
         ("hat", "␣ball", 0, "it is '␣ball'"),
         ("many", 154, 0, "it is 154"),
@@ -197,7 +197,7 @@ def test_sure_prompt(prompt, probability, mark, says):
         (np.arange(3), 154, 0, "it is 154"),
         (85056000, 85056000, 1, "85,056,000"),
         (0.5, float("nan"), 0, "it is nan"),
-        (float("inf"), 154, 0, "less than you said"),
+        (float("inf"), 154, 0, "You guessed inf; it is 154."),
     ],
 )
 def test_compare_puts_a_guess_beside_the_answer(guess, answer, mark, says):

@@ -274,7 +274,7 @@ def test_one_switch_is_accepted(answer, words):
         (changed(use_cache=False), "use_cache changes nothing"),
         (changed(num_hidden_layers=6), "number of parameters"),
         (GPT2Config(), "another architecture"),
-        ("relu", "a str came"),
+        ("relu", "a text came"),
         (..., NOT_YET),
         (None, NOT_YET),
     ],

@@ -235,22 +235,25 @@ def test_the_right_layer_passes_in_any_form_and_every_switch_is_back():
     assert loss(lm) == 0.9
 
 
-def test_a_dial_that_ends_where_the_switch_does_passes_whatever_lies_between():
-    for answer in ([1.0, 9.0, 5.0], torch.tensor([1.0, 1.5, 2.0, 5.01]), np.linspace(1, 5, 9)):
+def test_a_dial_that_ends_where_the_switch_does_passes():
+    for answer in ([1.0, 9.0, 2.0, 5.0, 5.0], torch.tensor([1.0, 1.5, 2.0, 2.1, 5.01]), np.linspace(1, 25, 9) ** 0.5):
         assert parallel.dial(answer, 1.0, 5.0) == 1
 
 
 @pytest.mark.parametrize(
     "answer, words",
     [
-        ([1.0, 1.0, 1.0], "reaches nothing"),
-        ([5.0, 5.0, 5.0], "switch still on"),
-        ([5.0, 3.0, 1.0], "wrong way"),
-        ([2.0, 3.0, 5.0], "At alpha = 0"),
-        ([1.0, 3.0, 4.0], "At alpha = 1"),
-        ([1.0, np.nan, 5.0], "no number"),
-        ([1.0, 5.0], "three or more"),
-        (1.0, "three or more"),
+        ([1.0] * 5, "reaches nothing"),
+        ([5.0] * 5, "switch still on"),
+        ([5.0, 3.0, 3.0, 3.0, 1.0], "wrong way"),
+        ([2.0, 3.0, 3.0, 3.0, 5.0], "At alpha = 0"),
+        ([1.0, 3.0, 3.0, 3.0, 4.0], "At alpha = 1"),
+        ([1.0, np.nan, 2.0, 3.0, 5.0], "no number"),
+        ([1.0, 5.0], "five or more"),
+        ([1.0, 3.0, 5.0], "five or more"),
+        (np.linspace(1, 5, 9), "straight line"),
+        ([1.0, -2.0, 0.0, 1.0, 5.0], "never negative"),
+        (1.0, "five or more"),
     ],
 )
 def test_wrong_dials_are_named(answer, words):

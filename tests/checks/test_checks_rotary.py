@@ -1,14 +1,16 @@
 """Lesson 02's checks: right answers in any form pass, each known mistake is named, nothing raises, solutions hold."""
 
 import math
+import re
 import types
 
 import numpy as np
 import pytest
 import torch
 
-from pythia_course import suite
+from pythia_course import load, suite
 from pythia_course.checks import rotary
+from pythia_course.tiny import corpus
 
 SPEC = suite.SUITE["pythia-160m"]
 
@@ -221,41 +223,66 @@ def test_a_wrong_favourite_distance(vectors):
 
 # --------------------------------------------------------------------------------------------- longer texts
 
-PLAIN = np.where(np.arange(511) < 128, 1.0, 4.0)
 
 
-def changed(near, far):
-    return PLAIN + np.where(np.arange(511) < 128, near, far)
+@pytest.fixture(scope="module")
+def lm():
+    return load("tiny-pythia")
 
 
-def test_a_rotation_that_reaches_further_passes():
-    assert rotary.longer(changed(0.05, -2), PLAIN) == 1
-    assert rotary.longer(torch.tensor(changed(0.05, -2)), torch.tensor(PLAIN)) == 1
+@pytest.fixture(scope="module")
+def by_position(lm):
+    """Mean loss by position of any model, on two rows of 512 held-out tokens of each source."""
+    sources = ("stories", "dialogue", "python", "tables", "lists", "echoes")
+    texts = [[document.text for document in corpus.held_out(source, 24)] for source in sources]
+    ids = [i for mixed in zip(*texts) for text in mixed for i in [0, *lm.tokenizer(text).input_ids]]
+    rows = torch.tensor(ids[: 12 * 512]).view(12, 512)
+
+    def losses(model):
+        with torch.no_grad():
+            logits = model(rows, use_cache=False).logits[:, :-1]
+        return torch.nn.functional.cross_entropy(logits.transpose(1, 2), rows[:, 1:], reduction="none").mean(0)
+
+    return losses
+
+
+USUAL = 10_000.0 ** (-np.arange(4) / 4)
+NTK = (10_000.0 * 4 ** (8 / 6)) ** (-np.arange(4) / 4)
+
+
+def test_the_pair_to_blame_at_half_its_speed_passes_in_any_form(lm, by_position):
+    speeds = USUAL / [1, 1, 2, 1]
+    assert rotary.longer(speeds.tolist(), lm, by_position) == 1
+    assert rotary.longer(torch.tensor(speeds), lm, by_position) == 1
+    assert torch.allclose(lm.model.gpt_neox.rotary_emb.inv_freq.double(), torch.tensor(USUAL))
 
 
 @pytest.mark.parametrize(
     "answer, words",
     [
-        (changed(1.0, -2), "keep fast pairs fast"),
-        (changed(0, 1), "worse"),
-        (changed(0, -0.2), "half a nat is wanted"),
-        (PLAIN, "the plain losses"),
-        (changed(0, np.nan), "not a number"),
-        (PLAIN[:100], "shape (511,)"),
-        (2.0, "shape (511,)"),
-        ("better", "no array"),
+        (USUAL, "trained with"),
+        (NTK, "NTK scaling"),
+        (USUAL / [1, 1, 4, 1], "keep fast pairs fast"),
+        (USUAL / 4, "slow the slow pairs|keep fast pairs"),
+        (USUAL * [1, 1, 2, 1], "worse|half a nat"),
+        (USUAL * 0, "worse|keep fast"),
+        ([1, 0.1, np.nan, 0.001], "not a number"),
+        (np.zeros(511), "4 in a list, pair 0 first; an array of shape .511,. came"),
+        (2.0, "4 in a list"),
+        ("better", "4 in a list"),
         (..., "Not answered"),
     ],
 )
-def test_a_rotation_that_does_not(answer, words):
-    assert says(rotary.longer(answer, PLAIN), words)
+def test_speeds_that_do_not_reach_further(answer, words, lm, by_position):
+    verdict = rotary.longer(answer, lm, by_position)
+    assert verdict == 0 and re.search(words, verdict.message), verdict
 
 
 @pytest.mark.parametrize("answer", [object(), [[1, 2], [3]], float("inf"), "", True, {}, torch.zeros(0)])
-def test_nothing_raises(answer, vectors):
+def test_nothing_raises(answer, vectors, lm, by_position):
     checks = (rotary.turning_dims, rotary.slowest_wavelength, rotary.stretched_base, rotary.order_of_halves)
     verdicts = [check(answer) for check in checks]
-    verdicts += [rotary.unrotate(lambda *_: answer), rotary.longer(answer, PLAIN)]
+    verdicts += [rotary.unrotate(lambda *_: answer), rotary.longer(answer, lm, by_position)]
     verdicts.append(rotary.favourite_distance(answer, *vectors, SPEC))
     assert set(verdicts) == {0}
 

@@ -133,7 +133,7 @@ def test_split_takes_tensors_and_arrays():
         (lambda f, h: ..., "returns nothing yet"),
         (lambda f, h: f.nonsense, "AttributeError"),
         (lambda f, h: [1, [2, 3], 4], "same shape"),
-        (lambda f, h: ["q", "k", "v"], "no number or array"),
+        (lambda f, h: ["q", "k", "v"], "same shape"),
         (lambda f, h: [2 * p for p in by_part(f, h)], "the numbers are not"),
         (..., NOT_YET),
         (3, "function itself"),

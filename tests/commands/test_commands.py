@@ -57,6 +57,16 @@ def test_the_command_has_its_name_after_installing():
     assert (module, function) == (main.__module__, main.__name__)
 
 
+def test_listing_fetching_and_freeing_need_neither_torch_nor_transformers(served):
+    """Those take seconds to import."""
+    for words in (["prefetch", "gpt2"], ["prefetch", "gpt2"], ["list"], ["free", "gpt2", "--yes"]):
+        code = (
+            "import sys\nfrom pythia_course.__main__ import main\n"
+            f"assert main({words}) == 0\nprint(*{{'torch', 'transformers'}} & set(sys.modules), file=sys.stderr)"
+        )
+        assert shell(served, module=("-c", code)).stderr == "\n", words
+
+
 def test_version(here):
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     assert here("--version").stdout == f"pythia-course {version}\n"
@@ -180,7 +190,7 @@ def test_the_list_knows_every_model_and_its_size(here, hub):
         assert models[name]["parameters"] == suite.total(load(name).spec)
         assert models[name]["shipped"] and models[name]["opens_as"] == "float32"
         assert models[name]["checkpoints"] == len(suite.steps(name))
-    assert content["cache"] == {"folder": str(hub.cache), "bytes": 0} and hub.requests == []
+    assert content["cache"] == {"folder": str(hub.cache), "bytes": 0, "unreadable": []} and hub.requests == []
 
 
 def test_the_list_says_what_fits(here, hub, monkeypatch):

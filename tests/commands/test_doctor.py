@@ -3,13 +3,14 @@
 import json
 import os
 import re
+import subprocess
 import sys
 import time
 from importlib.metadata import PackageNotFoundError
 
 import pytest
 from support.hub_server import hub_fixture  # noqa: F401
-from support.shell import folders_fixture, here_fixture, served_fixture, shell  # noqa: F401
+from support.shell import environment, folders_fixture, here_fixture, served_fixture, shell  # noqa: F401
 
 from pythia_course import suite
 from pythia_course.commands import doctor, health, running
@@ -254,3 +255,13 @@ def test_the_doctor_s_verdict(here, monkeypatch, checks, code, said):
     assert done.returncode == code and done.stdout.splitlines()[-1].startswith(said) and done.stderr == ""
     if checks == [faint]:
         assert "RuntimeError: oh (test_doctor.py, line " in done.stdout
+
+
+def test_a_reader_who_leaves_early_does_not_make_the_doctor_abort(served):
+    """Checks are still at work then, in threads that Python would stop in the middle of an import."""
+    for _ in range(3):
+        command = f"{sys.executable} -m pythia_course doctor | head -1; exit ${{PIPESTATUS[0]}}"
+        done = subprocess.run(
+            ["bash", "-c", command], env=environment(served), capture_output=True, text=True, timeout=90
+        )
+        assert (done.returncode, done.stderr) == (1, "") and done.stdout.startswith("OK       Python")

@@ -383,7 +383,8 @@ def test_a_fault_is_one_sentence_loses_nothing_and_the_next_try_succeeds(fault, 
     ],
 )  # fmt: skip
 def test_a_name_with_path_tricks_reaches_neither_hub_nor_disk(name, stage):
-    with pytest.raises(errors.ModelNotFound, match="is a web address|is not a folder here|holds no model") as caught:
+    said = "is a web address|is neither a model's name|is not a folder here|holds no model"
+    with pytest.raises(errors.ModelNotFound, match=said) as caught:
         load(name)
     assert "\n" not in str(caught.value)
     assert stage.requests == [] and not stage.cache.exists()
@@ -526,8 +527,9 @@ def test_a_cache_on_a_disk_without_links_holds_the_files_themselves(stage, monke
     snapshot = next(stage.cache.glob("models--*/snapshots/*"))
     assert not any(path.is_symlink() for path in snapshot.iterdir())
     (snapshot / "tokenizer.json").write_text("{}")
-    with pytest.raises(errors.ModelDamaged, match="delete it and fetch it again"):
+    with pytest.raises(errors.ModelDamaged, match="^tokenizer.json of .* was damaged on this disk"):
         load(PYTHIA, 3000)
+    assert the_same_model(load(PYTHIA, 3000), stage.folder)
 
 
 @pytest.fixture
@@ -743,5 +745,5 @@ def test_a_download_and_a_wait_leave_no_text_in_a_notebook(stage):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
     NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
     outputs = notebook.cells[0].outputs
-    assert [set(output["data"]) for output in outputs] == [{"application/vnd.jupyter.widget-view+json"}]
+    assert [set(output["data"]) for output in outputs] == [set()]  # a bar was there, and took itself away
     assert list(stage.cache.glob("models--*/snapshots/*/model.safetensors"))

@@ -21,17 +21,27 @@ PYTHIA = suite.SUITE["pythia-160m"]
 # --------------------------------------------------------------------------------------------- the rules
 
 
+@pytest.fixture(params=[True, False], ids=["fast bfloat16", "slow bfloat16"])
+def fast(request, monkeypatch):
+    """A processor of either kind."""
+    monkeypatch.setattr(budget, "fast_bfloat16", lambda: request.param)
+    return request.param
+
+
 @pytest.mark.parametrize(
-    ("name", "room", "dtype"),
+    ("name", "room", "dtype", "where_slow"),
     [
-        ("pythia-160m", 1300 * MB, "float32"),
-        ("pythia-160m", 1280 * MB, "bfloat16"),  # it would fit, and leave nothing for a second model
-        ("pythia-160m", 330 * MB, "bfloat16"),
-        ("pythia-12b", 60 * GB, "bfloat16"),
-        ("pythia-12b", 100 * GB, "float32"),
+        ("pythia-160m", 1300 * MB, "float32", "float32"),
+        ("pythia-160m", 1280 * MB, "bfloat16", "float32"),  # it would fit, and leave nothing for a second model
+        ("pythia-160m", 1090 * MB, "bfloat16", "float32"),
+        ("pythia-160m", 1080 * MB, "bfloat16", "bfloat16"),
+        ("pythia-160m", 330 * MB, "bfloat16", "bfloat16"),
+        ("pythia-12b", 60 * GB, "bfloat16", "bfloat16"),
+        ("pythia-12b", 100 * GB, "float32", "float32"),
     ],
 )
-def test_auto_takes_float32_where_it_leaves_room(name, room, dtype):
+def test_auto_takes_float32_where_it_leaves_room(name, room, dtype, where_slow, fast):
+    dtype = dtype if fast else where_slow
     assert budget.choose_dtype(suite.SUITE[name], "auto", room) == dtype
     budget.check_memory(suite.SUITE[name], dtype, room, name)
 
@@ -97,19 +107,21 @@ def memory(monkeypatch):
     return leave
 
 
-def test_the_card_says_that_memory_chose(memory, tmp_path):
+def test_the_card_says_that_memory_chose_and_where_it_is_slow(memory, tmp_path, fast):
     write_pythia(tmp_path / "pythia")
     size = 4 * suite.total(load(tmp_path / "pythia").spec)
-    memory(int(size / 0.5) + 2)
+    share = 0.5 if fast else 0.6
+    memory(int(size / share) + 2)
     lm = load(tmp_path / "pythia")
     assert lm.model.dtype == torch.float32 and "too little" not in lm._repr_html_() and "float" not in repr(lm)
-    memory(int(size / 0.5) - 2)
+    memory(int(size / share) - 2)
     lm = load(tmp_path / "pythia")
     assert lm.model.dtype == torch.bfloat16
-    assert "bfloat16 on cpu, since float32 would leave too little memory" in lm._repr_html_()
-    assert repr(lm).endswith("bfloat16 on cpu, since float32 would leave too little memory>")
+    slow = "" if fast else " (slow: this processor has no arithmetic for 16 bits)"
+    assert f"bfloat16 on cpu, since float32 would leave too little memory{slow}<" in lm._repr_html_()
+    assert repr(lm).endswith(f"bfloat16 on cpu, since float32 would leave too little memory{slow}>")
     chosen = load(tmp_path / "pythia", dtype="bfloat16")
-    assert "too little" not in chosen._repr_html_()  # nothing forced it
+    assert f"bfloat16 on cpu{slow}<" in chosen._repr_html_()  # nothing forced it
     memory(size // 2 - 1)
     with pytest.raises(errors.ModelTooLarge, match="tiny-pythia still fits"):
         load(tmp_path / "pythia")

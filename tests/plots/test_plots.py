@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from pythia_course import plots
 from pythia_course.plots.axes import COLORS, drawable
+from pythia_course.plots.thumbnails import THUMBNAIL
 
 WORDS = (
     *(" the", " cat", "$x$", "<script>", "\n", "\t", "😀", "中文"),
@@ -145,7 +146,7 @@ def test_attention_grid_keeps_thin_lines_of_long_prompts():
     previous[0, 0] = 1
     pixels = plots.attention_grid(previous[None, None]).images[0].get_array()
     yellow = np.isclose(pixels, matplotlib.colormaps["viridis"](1.0)).all(-1)
-    assert yellow.any(axis=1).sum() >= plots.THUMBNAIL  # no gap in the diagonal
+    assert yellow.any(axis=1).sum() >= THUMBNAIL  # no gap in the diagonal
     assert pixels.shape[0] < 80
 
 
@@ -266,6 +267,11 @@ def test_head_scores_writes_each_value_into_its_cell(shape):
 
 def test_head_scores_below_zero_are_drawn_around_it():
     assert plots.head_scores([[-3.0, 1.0]]).images[0].get_clim() == (-3, 3)
+
+
+def test_scores_far_below_1_can_be_told_apart():
+    assert plots.head_scores([[0.1, 0.4]], top=0.5).images[0].get_clim() == (0, 0.5)
+    assert plots.head_scores([[0.1, 0.7]], top=0.5).images[0].get_clim() == (0, 0.7)
 
 
 def test_head_scores_wants_one_number_a_head():

@@ -13,6 +13,9 @@ from support import hub_folders, limits
 from support.hub_server import Hub
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+LESSONS = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+FIRST, SECOND = LESSONS[::2], LESSONS[1::2]  # in two test files, so that two workers share them
+(VERSUS,) = NOTEBOOKS.glob("*_vs_gpt2.ipynb")
 BINDER = 2000  # MB that a Binder gives
 GPT2_124M = {"n_ctx": 1024, "n_embd": 768, "n_head": 12, "n_layer": 12, "n_positions": 1024, "vocab_size": 50257}
 # Lesson 02 has its second model read thousands of tokens, a minute's work in full size: there the same files, fields,
@@ -63,3 +66,10 @@ def run_lesson(path, hub, tmp_path, megabytes=BINDER):
         done = limits.run(command, env=environment)  # only root may hold it to a limit
     assert done.returncode == 0, done.stderr[-4000:]
     return "".join(str(cell.get("outputs", "")) for cell in nbformat.read(copy, as_version=4).cells)
+
+
+def assert_shows_full_size(path, shown):
+    """The run was of the large model, and drew."""
+    assert "pythia-160m" in shown and "<Figure" in shown
+    # what only a real GPT-2 has, so that a lesson in which the name is spelt otherwise does not pass unmoved
+    assert "tied to the embedding" in shown or path != VERSUS

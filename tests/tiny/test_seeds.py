@@ -52,13 +52,3 @@ def test_an_unknown_draw_is_refused():
         train.training_log("tiny-pythia", seed=7)
     with pytest.raises(ValueError, match="tiny-gpt3"):
         train.training_log("tiny-gpt3")
-
-
-def test_a_draw_is_made_by_one_call(tmp_path, monkeypatch):
-    monkeypatch.setattr(seeds, "STOP", 2)
-    monkeypatch.setattr(seeds, "LOGS", tmp_path / "logs")
-    seeds.make("tiny-gpt2", 5, runs=tmp_path / "runs")
-    assert len((tmp_path / "logs/tiny-gpt2-seed5.csv").read_text().splitlines()) == 4  # a header, steps 0, 1 and 2
-    rows = seeds.length_losses()
-    assert [row["step"] for row in rows] == [2] * 8 and {row["seed"] for row in rows} == {5}
-    assert all(5 < row["loss"] < 8 for row in rows)  # near log 1,024: it has hardly learned

@@ -1,6 +1,10 @@
 """What the shipped weights must show, measured on the weights themselves, and that their recipe made them."""
 
 import json
+import os
+import subprocess
+import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -8,12 +12,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pythia_course import load, measures, suite
-from pythia_course.tiny import corpus, sources, train, words
+from pythia_course.machine.processor import fast_bfloat16
+from pythia_course.tiny import corpus, logs, sources, train, words
 from pythia_course.tiny.evaluate import evaluate, probe_attention
 from pythia_course.tiny.models import new_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-WEIGHTS = train.WEIGHTS
+WEIGHTS = logs.WEIGHTS
 
 
 @pytest.fixture(scope="module")
@@ -119,16 +124,17 @@ def shipped(step):
     return {key: value.float() for key, value in tensors.items()}
 
 
-def trained_anew(*, seed=0, data_seed=None, rate=1.0, name="tiny-pythia", until=8):
-    """Weights after each step of a new run: {step: {name: tensor}}."""
-    run, weights, real_batch, real_rate = train.Run(name, seed), {}, train.batch, train.learning_rate
+def trained_anew(*, seed=0, data_seed=None, rate=1.0, name="tiny-pythia", until=8, dtype=None):
+    """Weights after each step of a new run: {step: {name: tensor}}.  dtype: None for what is fast here."""
+    run, weights, real_batch, real_rate = train.Run(name, seed, dtype=dtype), {}, train.batch, train.learning_rate
     try:
         if data_seed is not None:
             train.batch = lambda step, seed: real_batch(step, data_seed)
         train.learning_rate = lambda step: rate * real_rate(step)
         for step in range(until + 1):
             weights[step] = {key: value.detach().clone() for key, value in run.model.state_dict().items()}
-            run.advance()
+            if step < until:
+                run.advance()
     finally:
         train.batch, train.learning_rate = real_batch, real_rate
     return weights
@@ -141,7 +147,9 @@ def miss(ours, theirs, start):
     return float((apart / way).sqrt())
 
 
-TOLERANCE = 0.15  # older instruction sets and another number of threads miss by 0.05; another order of the data by 0.46
+# Float32 misses by 0.09 at step 1, a way short beside the rounding of 16 bits, and by 0.015 at step 8; another
+# number of threads by 0.05; another order of the data by 0.46.
+TOLERANCE = 0.15
 
 
 def test_the_recipe_makes_the_shipped_weights():
@@ -149,6 +157,42 @@ def test_the_recipe_makes_the_shipped_weights():
     assert all(torch.equal(ours[0][key].half().float(), start[key]) for key in start)
     misses = {step: miss(ours[step], shipped(step), start) for step in (1, 2, 4, 8)}
     assert max(misses.values()) < TOLERANCE, misses
+
+
+def test_it_does_in_the_numbers_that_are_slow_here_too():
+    """Float32 on a processor with bfloat16; bfloat16, as the weights were made, for one step of ten seconds without."""
+    dtype, until = ("float32", 8) if fast_bfloat16() else ("bfloat16", 1)
+    ours, start = trained_anew(dtype=dtype, until=until), shipped(0)
+    assert miss(ours[until], shipped(until), start) < TOLERANCE
+
+
+def test_it_does_on_a_processor_that_is_told_to_do_without_bfloat16():
+    """Where this one has no such arithmetic, it is what it does anyway."""
+    code = """
+import torch; torch.set_num_threads(1)
+from pythia_course.tiny.train import Run, save_checkpoint
+from pathlib import Path; import sys
+run = Run("tiny-pythia")
+assert run.dtype == "float32"
+for _ in range(4): run.advance()
+save_checkpoint(run.model, Path(sys.argv[1]))
+"""
+    older = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "OMP_NUM_THREADS": "1"}
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/step4"
+        subprocess.run([sys.executable, "-c", code, path], env=os.environ | older, check=True)
+        ours = {key: value.float() for key, value in load_file(f"{path}/model.safetensors").items()}
+    assert miss(ours, shipped(4), shipped(0)) < TOLERANCE
+
+
+def test_a_training_in_float32_has_the_shipped_log():
+    """To step 16 here; measured once to step 64."""
+    log, run = train.training_log("tiny-pythia"), train.Run("tiny-pythia", dtype="float32")
+    for _ in range(16):
+        run.advance()
+    row = {key: values[log["step"] == 16][0] for key, values in log.items()}
+    for key, value in evaluate(run.model).items():
+        assert value == pytest.approx(row[key], abs=0.002), key
 
 
 @pytest.mark.parametrize("other", [{"seed": 1}, {"data_seed": 1}, {"rate": 0.5}, {"name": "tiny-pythia-sequential"}])

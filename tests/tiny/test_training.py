@@ -10,8 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pythia_course.tiny import train
-from pythia_course.tiny.__main__ import main
+from pythia_course.tiny import logs, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -37,41 +36,45 @@ def test_only_matrices_are_decayed():
 
 
 CODE = """
-import sys
 from pythia_course.tiny.train import train
-train("tiny-gpt2", stop=10, runs=sys.argv[1], weights=sys.argv[1], keep=(10,), save_every=2)
+train("tiny-gpt2", run="mine", stop=10, save_every=2)
 """
 
 
 def start(folder):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-c", CODE, str(folder)], env=environment, stderr=subprocess.DEVNULL)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHIA_COURSE_RUNS": str(folder)}
+    return subprocess.Popen([sys.executable, "-c", CODE], env=environment, stderr=subprocess.DEVNULL)
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_weights(tmp_path):
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
-    assert start(unbroken).wait(120) == 0
-    process, state = start(broken), broken / "tiny-gpt2-seed0.pt"
+    assert start(unbroken).wait(240) == 0
+    process, state = start(broken), broken / "mine" / "resume.pt"
     deadline = time.time() + 60
     while not state.exists() and time.time() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
-    assert process.wait(10) == -signal.SIGKILL and not (broken / "tiny-gpt2" / "step10").exists()
+    assert process.wait(10) == -signal.SIGKILL and not (broken / "mine" / "step10").exists()
     assert 2 <= torch.load(state, weights_only=True)["step"] < 10
-    assert start(broken).wait(120) == 0
-    first, second = (load_file(f / "tiny-gpt2" / "step10" / "model.safetensors") for f in (unbroken, broken))
+    assert start(broken).wait(240) == 0
+    first, second = (load_file(f / "mine" / "step10" / "model.safetensors") for f in (unbroken, broken))
     assert first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
-    assert (unbroken / "tiny-gpt2/log.csv").read_text() == (broken / "tiny-gpt2/log.csv").read_text()
+    assert (unbroken / "mine/log.csv").read_text() == (broken / "mine/log.csv").read_text()
+
+
+def test_a_resume_file_that_is_damaged_is_said(tmp_path):
+    run = train.Run("tiny-gpt2")
+    run.save(tmp_path / "resume.pt")
+    whole = (tmp_path / "resume.pt").read_bytes()
+    for damaged in (b"", whole[:1000], b"PK" + whole[5000:], whole[: len(whole) // 2]):
+        (tmp_path / "resume.pt").write_bytes(damaged)
+        with pytest.raises(ValueError, match="resume.pt is damaged, .* delete it to begin anew"):
+            run.resume(tmp_path / "resume.pt")
 
 
 def test_the_log_keeps_one_row_a_step(tmp_path):
     path = tmp_path / "log.csv"
     for step, loss in ((0, 1.0), (1, 2.0), (2, 3.0), (1, 4.0)):  # step 1 again, after a resume
-        train.write_log_row(path, {"step": step, "loss": loss})
-    assert [(row["step"], row["loss"]) for row in train.read_log(path)] == [("0", "1.00000"), ("1", "4.00000")]
-
-
-def test_the_command_refuses_an_unknown_name(capsys, tmp_path):
-    with pytest.raises(SystemExit) as stop:
-        main(["train", "tiny-bert", "--runs", str(tmp_path), "--weights", str(tmp_path)])
-    assert stop.value.code == 2 and "No tiny model is called 'tiny-bert'" in capsys.readouterr().err
+        logs.write_log_row(path, {"step": step, "loss": loss})
+    assert [(row["step"], row["loss"]) for row in logs.read_log(path)] == [("0", "1.00000"), ("1", "4.00000")]
+    assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import random
 import signal
+import sys
 import time
 import weakref
 from pathlib import Path
@@ -32,7 +33,7 @@ def loss(lm):
 
 def counted(lm, calls, size=3):
     """A value that depends on the weights, and a line in a file for each call."""
-    with open(calls, "a") as file:
+    with Path(calls).open("a") as file:
         file.write(f"{lm.step}\n")
     row = lm.model.get_input_embeddings().weight[5]
     return {"row": row, "large": np.resize(row, size), "sum": row.sum()}
@@ -155,11 +156,16 @@ def test_a_folder_has_no_checkpoints(tmp_path):
         ({"measure": loss, "workers": 2.5}, "workers is a number of processes"),
         ({"measure": loss, "duplicates": "maybe"}, "duplicates is one of refuse, keep"),
         ({"measure": loss, "dtype": "auto"}, "in the same numbers"),
+        ({"measure": loss, "label": 5}, "label is a name for what is measured, as in label='induction', but 5 came"),
+        ({"measure": loss, "label": ""}, "label is a name for what is measured"),
+        ({"measure": loss, "version": 1.5}, "version is a number or a text, as in version=1, but 1.5 came"),
+        ({"measure": lambda lm: 10**40}, "a whole number of more than 64 bits: return float"),
+        ({"measure": lambda lm: [1, 10**40]}, "a whole number of more than 64 bits: return float"),
     ],
-    ids=["no measure", "no workers", "half a worker", "duplicates", "dtype"],
+    ids="no_measure no_workers half_a_worker duplicates dtype label no_label version huge huge_inside".split(),
 )
 def test_a_mistaken_argument_is_said(options, said):
-    with pytest.raises((TypeError, ValueError), match=said):
+    with pytest.raises((TypeError, ValueError, MeasureFailed), match=said):
         sweep("tiny-pythia", None, **options)
 
 
@@ -228,6 +234,60 @@ def test_a_label_stands_for_the_measure_whatever_its_code():
     assert sweep("tiny-pythia", 512, lambda lm: 1, label="mine")[512] == 1
     assert sweep("tiny-pythia", 512, lambda lm: 2, label="mine")[512] == 1
     assert sweep("tiny-pythia", 512, lambda lm: 2, label="mine!")[512] == 2
+
+
+class Offset:
+    """Something of a learner's own."""
+
+    def __init__(self, by):
+        self.by = by
+
+
+def test_what_cannot_be_known_is_measured_anew_and_said(own_results):
+    def kept(offset, **options):
+        return sweep("tiny-pythia", 512, lambda lm: lm.step + offset.by, **options)[512]
+
+    for by in (0, 1):
+        with pytest.warns(UserWarning, match="Measured anew, and not kept: .* it reads `offset`, an object of"):
+            assert kept(Offset(by)) == 512 + by
+    assert not own_results.exists()
+    assert [kept(Offset(by), version=version) for by, version in ((0, 1), (7, 1), (7, 2))] == [512, 512, 519]
+
+
+def test_a_version_vouches_only_for_what_cannot_be_seen():
+    offset = Offset(0)
+    assert sweep("tiny-pythia", 512, lambda lm: 1 + offset.by, version=1)[512] == 1
+    assert sweep("tiny-pythia", 512, lambda lm: 2 + offset.by, version=1)[512] == 2
+
+
+def test_a_measure_that_fails_promises_only_what_is_kept():
+    offset = Offset(0)
+    with pytest.warns(UserWarning), pytest.raises(MeasureFailed) as caught:
+        sweep("tiny-pythia", STEPS, lambda lm: 1 / offset.by)
+    assert str(caught.value).endswith("ZeroDivisionError: division by zero")
+
+
+def test_a_module_s_old_code_is_never_served_as_its_new_code(tmp_path, monkeypatch):
+    """Edited without being loaded again, swept, and then the kernel restarted: a measure by `helpers.f` is not kept."""
+    monkeypatch.syspath_prepend(tmp_path)
+    for number in (1, 2222):
+        (tmp_path / "own_helpers_b.py").write_text(f"def f(lm):\n    return {number}\n")
+        sys.path_importer_cache.clear()
+        import own_helpers_b as helpers
+
+        with pytest.warns(UserWarning, match="it reads `helpers`, a module of your own"):
+            assert sweep("tiny-pythia", 512, lambda lm: helpers.f(lm))[512] == number  # noqa: B023
+        monkeypatch.delitem(sys.modules, "own_helpers_b")
+
+
+def test_a_full_disk_is_said(monkeypatch, tmp_path):
+    def full(number):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"of step 0 cannot be written into .* \(No space left on device\): free some"):
+        sweep("tiny-pythia", STEPS, lambda lm: 1, keep=tmp_path / "keep")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_results_go_where_they_are_asked_to(tmp_path, own_results, calls, monkeypatch):

@@ -1,7 +1,6 @@
 """The diagram of one layer: the same description in both drawings, moved by keys and buttons in a real browser."""
 
 import json
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
@@ -115,14 +114,13 @@ DARK = "background:#111;--jp-ui-font-color1:#eee;--jp-layout-color0:#111"
 @pytest.fixture(params=["", DARK], ids=["light", "dark"])
 def page(browser, request):
     diagram = BlockDiagram()
-    folder = Path(block_diagram.__file__).parent
     state = {name: getattr(diagram, name) for name in ("step", "panels", "size", "fill")}
     page = browser.new_page()
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     values = {
-        "css": (folder / "block_diagram.css").read_text(encoding="utf-8"),
-        "js": json.dumps((folder / "block_diagram.js").read_text(encoding="utf-8")),
+        "css": BlockDiagram._css,
+        "js": json.dumps(BlockDiagram._esm),
         "state": json.dumps(state),
         "theme": request.param,
     }

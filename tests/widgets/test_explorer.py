@@ -14,7 +14,8 @@ from nbclient import NotebookClient
 
 from pythia_course import measures
 from pythia_course.widgets import AttentionExplorer
-from pythia_course.widgets.explorer import MOST_TOKENS, packed, repetition
+from pythia_course.widgets.common.attention import packed, repetition
+from pythia_course.widgets.explorer import MOST_TOKENS
 
 TOKENS = "␣the ␣red ␣ball ␣is ␣in ␣the ␣garden .".split()
 
@@ -231,7 +232,7 @@ def test_a_stored_notebook_keeps_the_picture_and_the_text(tmp_path):
     )
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     NotebookClient(notebook, kernel_name="python3", timeout=60).execute()
-    [output] = notebook.cells[0].outputs
-    assert output.output_type == "execute_result"
-    assert output.data["text/plain"].startswith("AttentionExplorer of 1 × 1 heads, 3 tokens")
-    assert base64.b64decode(output.data["image/png"]).startswith(b"\x89PNG")
+    view, text, picture = (output.data for output in notebook.cells[0].outputs)
+    assert set(view) == {"application/vnd.jupyter.widget-view+json"} and set(picture) == {"image/png"}
+    assert text["text/plain"].startswith("AttentionExplorer of 1 × 1 heads, 3 tokens")
+    assert base64.b64decode(picture["image/png"]).startswith(b"\x89PNG")

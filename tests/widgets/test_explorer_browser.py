@@ -60,7 +60,7 @@ WATCH = """
 () => {
   window.watched = [];
   window.watch ??= addEventListener("keydown", ({ timeStamp }) => requestAnimationFrame(() => {
-    const canvas = document.querySelector(".pce-canvas"), ms = performance.now() - timeStamp;
+    const canvas = document.querySelector(".pcw-canvas"), ms = performance.now() - timeStamp;
     const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
     window.watched.push({ ms, pixels: btoa(String.fromCharCode(...pixels)) });
   }), true) ?? true;
@@ -100,7 +100,7 @@ def levels(pixels, side):
     return np.where(opaque, found, -1)
 
 
-def canvas_levels(page, selector=".pce-canvas", nth=0):
+def canvas_levels(page, selector=".pcw-canvas", nth=0):
     script = "c => btoa(String.fromCharCode(...c.getContext('2d').getImageData(0, 0, c.width, c.height).data))"
     canvas = page.locator(selector).nth(nth)
     return levels(base64.b64decode(canvas.evaluate(script)), int(canvas.evaluate("c => c.width")))
@@ -119,7 +119,7 @@ def selected(page):
 
 
 def status(page):
-    return page.locator(".pce-status").inner_text()
+    return page.locator(".pcw-status").inner_text()
 
 
 def walk(page, number):
@@ -129,7 +129,7 @@ def walk(page, number):
         page.wait_for_timeout(20 + 7 * pressed % 17)  # as with a person, a key comes at any moment between two frames
         page.keyboard.press("ArrowRight")
         page.evaluate("() => new Promise(requestAnimationFrame)")
-    side = int(page.locator(".pce-canvas").evaluate("canvas => canvas.width"))
+    side = int(page.locator(".pcw-canvas").evaluate("canvas => canvas.width"))
     watched = page.evaluate("watched")
     assert len(watched) == number
     return [(seen["ms"], levels(base64.b64decode(seen["pixels"]), side)) for seen in watched]
@@ -151,7 +151,7 @@ def test_every_head_reached_with_the_arrows_is_drawn_as_it_is(show):
 def test_the_screen_shows_the_colors_of_the_canvas(show):
     attention = causal(2, 2, 8)
     page = show(AttentionExplorer(attention, TOKENS, layer=1, head=1))
-    picture = matplotlib.image.imread(io.BytesIO(page.locator(".pce-canvas").screenshot()))
+    picture = matplotlib.image.imread(io.BytesIO(page.locator(".pcw-canvas").screenshot()))
     centers = ((np.arange(8) + 0.5) * picture.shape[0] / 8).astype(int)
     seen = 255 * picture[np.ix_(centers, centers)][..., :3]
     expected = LEVELS[np.rint(255 * attention[1, 1]).astype(int)]
@@ -230,26 +230,26 @@ def test_a_token_pointed_at_or_chosen_with_the_arrows_shows_where_it_looks(show)
 def test_a_cell_of_the_map_names_its_row_and_its_column(show):
     attention = causal(2, 2, 8)
     page = show(AttentionExplorer(attention, TOKENS))
-    box = page.locator(".pce-canvas").bounding_box()
+    box = page.locator(".pcw-canvas").bounding_box()
     cell = box["width"] / 8
     page.mouse.move(box["x"] + 1.5 * cell, box["y"] + 2.5 * cell)
     weight = np.rint(255 * attention[0, 0, 2, 1]) / 255
     assert status(page) == f"layer 0, head 0: ␣ball looks at ␣red {weight:.2f}"
-    assert page.locator(".pce-label.pce-here").all_inner_texts() == ["␣ball", "␣red"]
+    assert page.locator(".pcw-label.pcw-here").all_inner_texts() == ["␣ball", "␣red"]
 
 
 def test_heads_are_sorted_and_filtered_by_a_score(show):
     score = np.array([[0.1, 0.7, 0.3], [0.9, 0.2, 0.5]])
     page = show(AttentionExplorer(causal(2, 3, 8), TOKENS, scores={"ours": score}))
     names = "all => all.map(cell => cell.ariaLabel)"
-    page.locator(".pce-select").select_option(label="ours")
+    page.locator(".pcw select").select_option(label="ours")
     best_first = ["1, head 0", "0, head 1", "1, head 2", "0, head 2", "1, head 1", "0, head 0"]
     shown = page.locator(".pce-head").evaluate_all(names)
     assert shown == [f"layer {at}, ours {score[int(at[0]), int(at[-1])]:.2f}" for at in best_first]
     assert selected(page) == shown[:1]
     page.locator(".pce-least").fill("0.5")
     assert page.locator(".pce-head").evaluate_all(names) == shown[:3]
-    assert "0.50: 3 of 6 heads" in page.locator(".pce-controls").first.inner_text()
+    assert "0.50: 3 of 6 heads" in page.locator(".pcw-controls").first.inner_text()
     page.locator(".pce-heads").focus()
     press(page, "ArrowRight")
     assert selected(page) == shown[1:2]
@@ -258,7 +258,7 @@ def test_heads_are_sorted_and_filtered_by_a_score(show):
     page.locator(".pce-heads").focus()
     press(page, "ArrowRight")  # past layer 0, head 2, which the filter leaves out
     assert selected(page) == shown[:1]
-    page.locator(".pce-select").select_option(label="none")
+    page.locator(".pcw select").select_option(label="none")
     assert page.locator(".pce-head").evaluate_all(names)[:2] == ["layer 0, head 0", "layer 0, head 1"]
 
 
@@ -275,7 +275,7 @@ def test_two_models_move_in_lock_step(show):
     assert "one: ␣red looks at ␣the" in status(page) and "two: 😀 looks at <script>" in status(page)
     press(page, "ArrowDown")
     assert selected(page) == ["layer 2, head 1"] and "two: no such head" in status(page)
-    assert not page.locator(".pce-canvas").nth(1).is_visible()
+    assert not page.locator(".pcw-canvas").nth(1).is_visible()
 
 
 def test_models_that_read_the_same_tokens_look_from_the_same_one(show):
@@ -291,7 +291,7 @@ def test_tokens_are_drawn_and_never_interpreted(show):
     explorer = AttentionExplorer.compare({"<b>one</b>": (causal(1, 2, 8), TOKENS)}, title="<i>title</i>")
     page = show(explorer)
     assert page.locator(".pce-token").all_inner_texts() == TOKENS
-    assert page.locator(".pce-title").inner_text() == "<i>title</i>"
+    assert page.locator(".pcw-title").inner_text() == "<i>title</i>"
     assert page.locator(".pce-name").inner_text() == "<b>one</b>"
     assert page.locator(".pce").locator("script, img, b, i").count() == 0
     page.locator(".pce-option").nth(4).hover()
@@ -300,7 +300,7 @@ def test_tokens_are_drawn_and_never_interpreted(show):
 
 def test_everything_is_reached_with_tab_keeps_its_keys_and_shows_the_focus(show):
     page = show(AttentionExplorer(causal(2, 2, 8), TOKENS))
-    page.locator(".pce-select").select_option(index=1)
+    page.locator(".pcw select").select_option(index=1)
     script = """() => {
         const e = document.activeElement, { outlineStyle, outlineWidth } = getComputedStyle(e);
         const kind = e.tagName + (e.getAttribute("role") ?? "");
@@ -362,7 +362,7 @@ def lab(browser, tmp_path_factory):
         page.goto(f"{address}/lab/workspaces/test/tree/explorer.ipynb?reset")
         wait_for_kernel(page)
         page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells'); }")  # not waited for
-        page.locator(".pce-canvas").wait_for()
+        page.locator(".pcw-canvas").wait_for()
         yield page, attention, asked
         page.close()
 
@@ -400,4 +400,4 @@ def test_in_jupyterlab_nothing_outside_the_machine_is_asked_for(lab):
 
 def test_in_the_dark_theme_all_text_can_be_read(lab):
     page, _, _ = lab
-    assert_readable(page, (".pce", ".pce-status", ".pce-label", ".pce-number", ".pce-axes", ".pce-select"))
+    assert_readable(page, (".pce", ".pcw-status", ".pcw-label", ".pce-number", ".pcw-axes", ".pcw select"))

@@ -1,17 +1,15 @@
 """The RoPE lab: what it refuses, and what a real browser draws when its controls are moved by keys."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import traitlets
 
-from pythia_course.widgets import RopeLab, rope_lab
+from pythia_course.widgets import RopeLab
+from pythia_course.widgets.rope_lab.picture import scores
 
-FOLDER = Path(rope_lab.__file__).parent
-JS = (FOLDER / "rope_lab.js").read_text(encoding="utf-8")
-CSS = (FOLDER / "rope_lab.css").read_text(encoding="utf-8")
+JS, CSS = RopeLab._esm, RopeLab._css
 
 
 @pytest.fixture
@@ -80,6 +78,14 @@ def test_numbers_that_cannot_be_drawn_are_refused():
 def test_a_short_lab_starts_inside_its_positions():
     lab = RopeLab(positions=4)
     assert (lab.query_position, lab.key_position) == (3, 3)
+
+
+@pytest.mark.parametrize("share, base", [(0.25, 10_000.0), (1.0, 100.0), (0.0, 10_000.0)])
+def test_the_picture_that_is_stored_draws_the_score_of_the_turned_vectors(vectors, share, base):
+    lab, dims = RopeLab(*vectors, rotary_fraction=share, base=base), int(32 * share)
+    wanted = [turned(vectors[0], at, dims, base) @ turned(vectors[1], 0, dims, base) / 32**0.5 for at in (0, 7, 100)]
+    np.testing.assert_allclose(scores(lab, [0, 7, 100]), wanted, atol=1e-9)
+    assert lab.still().startswith(b"\x89PNG")
 
 
 def test_what_it_shows_without_a_kernel_names_no_address():

@@ -73,12 +73,13 @@ WATCH = """
 () => {
   window.watched = [];
   window.watch ??= addEventListener("keydown", ({ timeStamp }) => requestAnimationFrame(() => {
-    const canvas = document.querySelector(".pcs-canvas"), [words] = document.querySelectorAll(".pcs-words");
+    const canvas = document.querySelector(".pcw-canvas"), [words] = document.querySelectorAll(".pcs-words");
     const ms = performance.now() - timeStamp;
     const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
     const lens = words.getContext("2d").getImageData(0, 0, words.width, words.height).data;
     const cells = [...Array(13 * 20).keys()].map((i) => {
-      const at = 4 * ((Math.floor(i / 20) * 19 + 1) * words.width + (i % 20) * Math.floor(words.width / 20) + 1);
+      const row = Math.floor(i / 20) * Math.floor(words.height / 13) + 1;
+      const at = 4 * (row * words.width + (i % 20) * Math.floor(words.width / 20) + 1);
       return [...lens.subarray(at, at + 3)];
     });
     window.watched.push({ ms, cells, step: document.querySelector(".pcs-step").innerText,
@@ -121,7 +122,7 @@ def levels(pixels, width):
     return np.where(opaque, found, -1)
 
 
-def canvas_levels(page, selector=".pcs-canvas"):
+def canvas_levels(page, selector=".pcw-canvas"):
     script = "c => btoa(String.fromCharCode(...c.getContext('2d').getImageData(0, 0, c.width, c.height).data))"
     canvas = page.locator(selector)
     return levels(base64.b64decode(canvas.evaluate(script)), int(canvas.evaluate("c => c.width")))
@@ -167,7 +168,7 @@ def walk(page, number):
         page.wait_for_timeout(20 + 7 * pressed % 17)  # as with a person, a key comes at any moment between two frames
         page.keyboard.press("ArrowRight")
         page.evaluate("() => new Promise(requestAnimationFrame)")
-    width = int(page.locator(".pcs-canvas").evaluate("canvas => canvas.width"))
+    width = int(page.locator(".pcw-canvas").evaluate("canvas => canvas.width"))
     watched = page.evaluate("watched")
     assert len(watched) == number
     return [seen | {"drawn": levels(base64.b64decode(seen["pixels"]), width)} for seen in watched]
@@ -239,7 +240,7 @@ def test_pointing_at_the_lens_says_the_whole_word_and_how_sure_it_is(show):
     box = page.locator(".pcs-words").bounding_box()
     page.mouse.move(box["x"] + box["width"] * 2.5 / len(TOKENS), box["y"] + box["height"] * 1.5 / 4)
     words, sure = (part[-1, 1, 2] for part in given["lens"])
-    said = page.locator(".pcs-status").inner_text()
+    said = page.locator(".pcw-status").inner_text()
     assert f"after layer 0, having read ␣ball, it says {words} {np.rint(255 * sure) / 255:.2f} ·" in said
 
 
@@ -349,13 +350,13 @@ def test_play_goes_on_from_where_one_is_and_a_hand_on_the_slider_stops_it(show):
 def test_pointing_at_a_weight_names_it(show):
     given = record()
     page = show(TrainingScrubber(STEPS, TOKENS, **given))
-    box = page.locator(".pcs-canvas").bounding_box()
+    box = page.locator(".pcw-canvas").bounding_box()
     cell = box["width"] / len(TOKENS)
     page.mouse.move(box["x"] + 1.5 * cell, box["y"] + 2.5 * cell)
     weight = np.rint(255 * given["attention"][-1, 0, 0, 2, 1]) / 255
-    assert f"layer 0, head 0: ␣ball looks at ␣red {weight:.2f} ·" in page.locator(".pcs-status").inner_text()
+    assert f"layer 0, head 0: ␣ball looks at ␣red {weight:.2f} ·" in page.locator(".pcw-status").inner_text()
     page.mouse.move(1, 1)
-    assert "layer 0, head 0: . looks at " in page.locator(".pcs-status").inner_text()
+    assert "layer 0, head 0: . looks at " in page.locator(".pcw-status").inner_text()
 
 
 # ------------------------------------------------------------------------------------ safe, and open to all
@@ -366,7 +367,7 @@ def test_tokens_are_drawn_and_never_interpreted(show):
     given["scores"]["<b>score</b>"] = range(len(STEPS))
     page = show(TrainingScrubber(STEPS, TOKENS, **given, title="<i>title</i>"))
     assert page.locator(".pcs-heads div").all_inner_texts() == TOKENS
-    assert page.locator(".pcs-title").inner_text() == "<i>title</i>"
+    assert page.locator(".pcw-title").inner_text() == "<i>title</i>"
     assert "<b>score</b>" in page.locator(".pcs-name").all_inner_texts()
     page.locator(".pcs-slider").focus()
     press(page, "ArrowLeft", 6)
@@ -457,7 +458,7 @@ def lab(browser, tmp_path_factory):
         page.goto(f"{address}/lab/workspaces/test/tree/scrubber.ipynb?reset")
         wait_for_kernel(page)
         page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells'); }")  # not waited for
-        page.locator(".pcs-canvas").wait_for()
+        page.locator(".pcw-canvas").wait_for()
         yield page, given, asked
         page.close()
 
@@ -502,5 +503,5 @@ def test_in_jupyterlab_nothing_outside_the_machine_is_asked_for(lab):
 
 def test_in_the_dark_theme_all_text_can_be_read(lab):
     page, _, _ = lab
-    read = (".pcs", ".pcs-step", ".pcs-status", ".pcs-name", ".pcs-range", ".pcs-ticks", ".pcs-play", ".pcs-label")
+    read = (".pcs", ".pcs-step", ".pcw-status", ".pcs-name", ".pcs-range", ".pcs-ticks", ".pcs-play", ".pcw-label")
     assert_readable(page, (*read, ".pcs figcaption", ".pcs-token", ".pcs-heads"))

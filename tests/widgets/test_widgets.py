@@ -1,21 +1,20 @@
 """The widgets: what is drawn when a slider moves, and what the picker does with good and bad choices."""
 
-import io
 import threading
 import time
 from types import SimpleNamespace
 
 import ipywidgets
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from PIL import Image
 
-from pythia_course import errors, plots, suite
+from pythia_course import errors, suite
 from pythia_course.hub.fetching import Plan
 from pythia_course.widgets import AttentionViewer, ModelPicker, picker
-from pythia_course.widgets.shared.keyboard import KeyGuard
+from pythia_course.widgets.common.attention import packed
+from pythia_course.widgets.common.keyboard import KeyGuard
+from pythia_course.widgets.common.still import VIEW
 
 TOKENS = [" the", " cat", "$x$", "<b>", "\n"]
 
@@ -34,79 +33,41 @@ def all_widgets(widget):
 # ---------------------------------------------------------------------------------------------- attention viewer
 
 
-def pixels(viewer):
-    """The picture shown, decoded: RGB from 0 to 1, (row, column, 3)."""
-    with Image.open(io.BytesIO(viewer.image.value)) as image:
-        return np.asarray(image.convert("RGB")) / 255
-
-
-def colours_of_cells(viewer):
-    """The colour in the middle of each (query, key) cell of the picture shown."""
-    shown = pixels(viewer)
-    keys, queries = np.meshgrid(range(len(TOKENS)), range(len(TOKENS)))
-    x, y = viewer._picture.ax.transData.transform(np.stack([keys.ravel(), queries.ravel()], -1)).T
-    return shown[(shown.shape[0] - y).astype(int), x.astype(int)].reshape(len(TOKENS), len(TOKENS), 3)
-
-
-def expected_colours(weights):
-    """What `plots.attention` draws: its own image's colours, grey where nothing may be looked at."""
-    image = plots.attention(weights, TOKENS).images[0]
-    colours = image.to_rgba(image.get_array())[..., :3]
-    colours[image.get_array().mask] = matplotlib.colors.to_rgb(plots.NOT_ALLOWED)
-    plt.close("all")
-    return colours
-
-
-def test_moving_the_sliders_draws_that_head():
+def test_the_picture_has_every_weight_and_follows_the_sliders_in_the_browser():
     weights = causal(3, 2, 5, 5)
     viewer = AttentionViewer(weights, TOKENS)
-    for layer, head in [(0, 0), (2, 0), (2, 1), (0, 1)]:
-        viewer.layer.value, viewer.head.value = layer, head
-        np.testing.assert_allclose(colours_of_cells(viewer), expected_colours(weights[layer, head]), atol=1 / 255)
-        assert viewer._picture.ax.get_title() == f"layer {layer}, head {head}"
+    assert viewer.picture._weights == packed(weights)
+    assert viewer.picture._described == {"tokens": ["␣the", "␣cat", "$x$", "<b>", "↵"], "heads": 2}
+    assert [(link.source, link.target) for link in viewer._links] == [
+        ((viewer.layer, "value"), (viewer.picture, "layer")),
+        ((viewer.head, "value"), (viewer.picture, "head")),
+    ]
 
 
-def test_the_picture_is_the_same_whichever_way_one_came_to_a_head():
-    weights = causal(2, 2, 5, 5)
-    viewer = AttentionViewer(weights, TOKENS)
-    first = pixels(viewer)
-    viewer.head.value = 1
-    assert (pixels(viewer) != first).any()
-    viewer.head.value = 0
-    np.testing.assert_array_equal(pixels(viewer), first)
-
-
-def test_the_picture_keeps_its_size_and_names_its_tokens():
+def test_one_layer_needs_no_slider():
     viewer = AttentionViewer(causal(1, 2, 5, 5), TOKENS)
-    labels = [label.get_text() for label in viewer._picture.ax.get_yticklabels()]
-    assert labels == ["␣the", "␣cat", "$x$", "<b>", "↵"]
-    assert pixels(viewer).shape[:2] == (int(viewer.image.height), int(viewer.image.width))
-    assert viewer.image.layout.align_self == "flex-start"
-    assert viewer.layer not in viewer.children and viewer.head in viewer.children  # one layer needs no slider
+    assert viewer.layer not in viewer.children and viewer.head in viewer.children
 
 
-def test_a_head_that_cannot_be_drawn_is_said_in_place_and_the_next_one_is_drawn():
-    weights = causal(1, 3, 5, 5)
-    weights[0, 1] = np.nan
-    viewer = AttentionViewer(weights, TOKENS)
-    viewer.head.value = 1
-    assert "draws numbers from 0 to 1, got nan" in viewer.status.value
-    viewer.head.value = 2
-    assert viewer.status.value == ""
-    np.testing.assert_allclose(colours_of_cells(viewer), expected_colours(weights[0, 2]), atol=1 / 255)
-
-
-def test_an_unexpected_mistake_is_shown_with_where_it_happened(monkeypatch):
+def test_the_picture_that_is_stored_is_of_the_head_chosen():
     viewer = AttentionViewer(causal(1, 2, 5, 5), TOKENS)
-    monkeypatch.setattr(plots, "attention", lambda *_, **__: {}["<i>"])
+    first = viewer.still()
+    assert first.startswith(b"\x89PNG") and viewer.still() == first
     viewer.head.value = 1
-    assert "KeyError: &#x27;&lt;i&gt;&#x27;" in viewer.status.value and "test_widgets.py" in viewer.status.value
+    assert viewer.still() != first
 
 
 @pytest.mark.parametrize("shape", [(5, 5), (2, 2, 4, 4), (2, 2, 5, 4), (0, 2, 5, 5)])
 def test_the_viewer_says_what_it_wants(shape):
     with pytest.raises(ValueError, match=r"needs shape \(layer, head, 5, 5\).* got .*Pass trace.attention and"):
         AttentionViewer(np.zeros(shape), TOKENS)
+
+
+def test_a_head_that_cannot_be_drawn_is_refused_at_once():
+    weights = causal(1, 3, 5, 5)
+    weights[0, 1] = np.nan
+    with pytest.raises(ValueError, match="AttentionViewer draws attention from 0 to 1, got nan"):
+        AttentionViewer(weights, TOKENS)
 
 
 # -------------------------------------------------------------------------------------------------- model picker
@@ -313,20 +274,14 @@ def test_the_picker_with_the_real_loader():
 # ----------------------------------------------------------------------------------------------------------- both
 
 
-@pytest.mark.parametrize(
-    ("widget", "text"),
-    [
-        (
-            lambda: AttentionViewer(causal(2, 3, 5, 5), TOKENS),
-            "AttentionViewer of 2 × 3 heads, 5 tokens (run the notebook to use it)",
-        ),
-        (lambda: ModelPicker(load=load), "ModelPicker (run the notebook to choose a model)"),
-    ],
-)
-def test_what_a_notebook_stores_is_the_same_at_every_run(widget, text):
-    stored = widget()._repr_mimebundle_()
-    assert stored["text/plain"] == text
-    assert set(stored) == {"text/plain", "application/vnd.jupyter.widget-view+json"}
+def test_what_a_notebook_stores_is_the_same_at_every_run():
+    viewer, text = AttentionViewer(causal(2, 3, 5, 5), TOKENS), "AttentionViewer of 2 × 3 heads, 5 tokens"
+    stored, _ = viewer._repr_mimebundle_()
+    assert stored["text/plain"] == f"{text} (run the notebook to use it)"
+    assert set(stored) == {"text/plain", "image/png", VIEW}
+    stored, _ = ModelPicker(load=load)._repr_mimebundle_()
+    assert stored["text/plain"] == "ModelPicker (run the notebook to choose a model)"
+    assert set(stored) == {"text/plain", VIEW}
 
 
 @pytest.mark.parametrize(
@@ -342,5 +297,7 @@ def test_every_control_has_a_name_and_keeps_its_keys(make):
 
 
 def test_drawing_leaves_pyplot_alone():
-    AttentionViewer(causal(2, 2, 5, 5), TOKENS).head.value = 1
-    assert plt.get_fignums() == []
+    before = plt.get_fignums()
+    viewer = AttentionViewer(causal(2, 2, 5, 5), TOKENS)
+    viewer.head.value = 1
+    assert viewer.still() and plt.get_fignums() == before

@@ -9,17 +9,20 @@ import anywidget
 import traitlets
 
 from pythia_course.plots import COLORS
+from pythia_course.widgets.common import code
+from pythia_course.widgets.common.still import WithStill, png
 
 SIZE = (320, 430)  # of one panel, in the units of the description; x to the right, y down
 FILL = {"attention": COLORS[0], "mlp": COLORS[1], "norm": "#999999"}
 STEPS = 7
+SIZE_IN_INCHES = (8.4, 5.6)
 
 
-class BlockDiagram(anywidget.AnyWidget):
+class BlockDiagram(WithStill, anywidget.AnyWidget):
     """Walk through one layer with the buttons or the arrow keys; `step` (0 to 6) can be set from code too."""
 
-    _esm = Path(__file__).with_name("block_diagram.js")
-    _css = Path(__file__).with_name("block_diagram.css")
+    _esm = code.script(Path(__file__).with_name("block_diagram.js"))
+    _css = code.style(Path(__file__).with_name("block_diagram.css"))
     step = traitlets.Int(0, min=0, max=STEPS - 1).tag(sync=True)
     panels = traitlets.List().tag(sync=True)
     size = traitlets.List(list(SIZE)).tag(sync=True)
@@ -30,6 +33,14 @@ class BlockDiagram(anywidget.AnyWidget):
 
     def __repr__(self):
         return "BlockDiagram of one layer, step by step (run the notebook to use it)"
+
+    def still(self):
+        """Both panels whole, or up to the step that was chosen, as the bytes of a PNG."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(SIZE_IN_INCHES, dpi=80)
+        block_picture(self.step or None, axes=figure.subplots(1, 2))
+        return png(figure)
 
 
 def block_picture(step=None, *, axes=None):
@@ -42,7 +53,7 @@ def block_picture(step=None, *, axes=None):
     if axes is None:
         import matplotlib.pyplot as plt
 
-        _, axes = plt.subplots(1, 2, figsize=(8.4, 5.6), layout="compressed")
+        _, axes = plt.subplots(1, 2, figsize=SIZE_IN_INCHES, layout="compressed")
     for ax, panel in zip(axes, (sequential_panel(), parallel_panel())):
         _draw_panel(ax, panel, STEPS - 1 if step is None else step)
     return axes

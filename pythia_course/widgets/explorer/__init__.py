@@ -1,7 +1,5 @@
 """Every head of a model at a glance and any one in detail, moved with the mouse or the keyboard in the browser."""
 
-import base64
-import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,18 +7,20 @@ import anywidget
 import numpy as np
 import traitlets
 
-from pythia_course import measures, plots
+from pythia_course import plots
+from pythia_course.plots import axes
 from pythia_course.plots.labels import printable
+from pythia_course.widgets.common import code
+from pythia_course.widgets.common.attention import MOST_BYTES, all_heads, color_table, head_scores, packed, packed_size
+from pythia_course.widgets.common.still import WithStill, png
 
 HERE = Path(__file__).parent
 MOST_TOKENS = 512
-MOST_BYTES = 32_000_000
 # Inches of the static picture: its width, the height a model takes, and the side of either drawing.
 WIDE, TALL, SIDE = 9.4, 5.8, 3.8
-SHORTEST_PERIOD = 3  # a repetition shorter than that is more often chance than a prompt made for induction
 
 
-class AttentionExplorer(anywidget.AnyWidget):
+class AttentionExplorer(WithStill, anywidget.AnyWidget):
     """Thumbnails of all heads; the one chosen is drawn large, and a token shows where it looks.
 
     attention: (layer, head, query, key), each row sums to 1.  tokens: one label a position.
@@ -31,8 +31,8 @@ class AttentionExplorer(anywidget.AnyWidget):
     Where no kernel runs, a picture of the head chosen when the cell ran stands in its place.
     """
 
-    _esm = HERE / "explorer.js"
-    _css = HERE / "explorer.css"
+    _esm = code.script(HERE / "explorer.js")
+    _css = code.style(HERE / "explorer.css")
     _weights = traitlets.Bytes(help="Weights of all models one after another, as `packed` makes them.").tag(sync=True)
     _colors = traitlets.Bytes(help="Red, green and blue of the 256 levels.").tag(sync=True)
     _models = traitlets.List(help="Name, tokens, numbers of layers and heads, and scores of each.").tag(sync=True)
@@ -64,7 +64,7 @@ class AttentionExplorer(anywidget.AnyWidget):
         self._shown = shown
         super().__init__(
             _weights=b"".join(packed(model.attention) for model in shown),
-            _colors=_color_table(),
+            _colors=color_table(),
             _models=[model.described() for model in shown],
             _title=str(title),
             layer=layer,
@@ -87,29 +87,22 @@ class AttentionExplorer(anywidget.AnyWidget):
         ]
         return f"AttentionExplorer of {'; '.join(said)} (run the notebook to use it)"
 
-    def _repr_mimebundle_(self, **kwargs):
-        data, metadata = super()._repr_mimebundle_(**kwargs)
-        return data | {"image/png": base64.b64encode(self._png()).decode("ascii")}, metadata
-
-    def _png(self):
+    def still(self):
         """What the browser shows at first, as the bytes of a PNG: all heads and the chosen one of each model."""
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         # No pyplot, so no notebook cell shows or closes it; and no layout engine, which would take a second.
         number = len(self._shown)
         figure = Figure((WIDE, TALL * number), dpi=80)
-        FigureCanvasAgg(figure)
         size = SIDE / WIDE, SIDE / TALL / number
         for place, model in enumerate(self._shown):
             bottom = 1 - (place + 1) / number
             left, right = (figure.add_axes((x, bottom, *size)) for x in (0, 1 - size[0]))
             model.draw(left, right, self.layer, self.head)
         if self._title:
-            figure.suptitle(self._title, y=1 - (TALL - SIDE - 0.6) / TALL / number, parse_math=False)
-        file = io.BytesIO()
-        figure.savefig(file, format="png", bbox_inches="tight", metadata={"Software": None})
-        return file.getvalue()
+            title = axes.drawable(self._title, space=" ", longest=None)
+            figure.suptitle(title, y=1 - (TALL - SIDE - 0.6) / TALL / number, parse_math=False)
+        return png(figure)
 
 
 @dataclass
@@ -125,7 +118,7 @@ class _Model:
 
     def __post_init__(self):
         self.name, self.tokens = str(self.name), list(self.tokens)
-        self.attention = _checked(self.attention, self.tokens)
+        self.attention = all_heads(self.attention, self.tokens, "AttentionExplorer", MOST_TOKENS)
         self.shown_tokens = [printable(token) for token in self.tokens]
         self.scores = head_scores(self.attention, self.tokens, self.period) | {
             str(label): _checked_score(label, values, self.attention.shape[:2])
@@ -149,39 +142,6 @@ class _Model:
             right.set_axis_off()
 
 
-def packed(attention):
-    """The weights that a query may have, as bytes: w is sent as round(255 w), off by at most 0.5 / 255.
-
-    attention: (layer, head, query, key), 0 to 1. Head follows head; query q of a head has its keys 0 to q.
-    """
-    queries, keys = np.tril_indices(attention.shape[-1])
-    return np.rint(255 * attention[..., queries, keys].clip(0, 1)).astype(np.uint8).tobytes()
-
-
-def head_scores(attention, tokens, period=None):
-    """{name: (layer, head)}: what each head does on this prompt, as far as it can be told there."""
-    if len(tokens) < 2:
-        return {}
-    scores = {
-        "previous token": measures.previous_token_scores(attention),
-        "first token": measures.first_token_scores(attention),
-    }
-    start, period = (0, period) if period else repetition(tokens)
-    if period:
-        scores["induction"] = measures.induction_scores(attention[..., start:, start:], period)
-    return scores
-
-
-def repetition(tokens):
-    """(start, period) of a prompt that is one text again and again, perhaps after one special token; else (0, 0)."""
-    for start in (0, 1):
-        text = list(tokens[start:])
-        for period in range(SHORTEST_PERIOD, len(text) // 2 + 1):
-            if text[period:] == text[:-period] and len(set(text[:period])) > 1:
-                return start, period
-    return 0, 0
-
-
 def _pair(name, pair):
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise ValueError(
@@ -189,32 +149,6 @@ def _pair(name, pair):
             "Pass (trace.attention, trace.tokens)."
         )
     return pair
-
-
-def _checked(attention, tokens):
-    """The attention as an array, or one sentence that says why it cannot be drawn."""
-    attention, number = np.asarray(attention), len(tokens)
-    if not 0 < number <= MOST_TOKENS:
-        raise ValueError(
-            f"AttentionExplorer draws prompts of 1 to {MOST_TOKENS} tokens, got {number}. "
-            "Pass trace.attention and trace.tokens of a prompt of that length."
-        )
-    if attention.ndim != 4 or attention.shape[2:] != (number, number) or not attention.size:
-        raise ValueError(
-            f"AttentionExplorer shows all heads: it needs shape (layer, head, {number}, {number}), one label a "
-            f"position, got {attention.shape}. Pass trace.attention and trace.tokens."
-        )
-    if not (attention.min() >= -1e-4 and attention.max() <= 1 + 1e-4):  # NaN is neither
-        raise ValueError(
-            f"AttentionExplorer draws weights from 0 to 1, got {attention.min():.3g} to {attention.max():.3g}. "
-            "Take the softmax of the scores first."
-        )
-    if np.abs(attention[..., *np.triu_indices(number, 1)]).max(initial=0) > 1e-4:
-        raise ValueError(
-            "AttentionExplorer shows models in which a token looks at itself and those before it, but here some "
-            "weight is on later tokens. Axes are (layer, head, query, key): were the last two swapped?"
-        )
-    return attention
 
 
 def _checked_score(label, values, shape):
@@ -227,16 +161,9 @@ def _checked_score(label, values, shape):
 
 
 def _check_size(models):
-    sizes = [model.attention[..., 0, 0].size * sum(range(1 + len(model.tokens))) for model in models]
-    if sum(sizes) > MOST_BYTES:
+    size = sum(packed_size(model.attention) for model in models)
+    if size > MOST_BYTES:
         raise ValueError(
-            f"AttentionExplorer would send {sum(sizes) / 1e6:.0f} MB to the browser, more than its "
+            f"AttentionExplorer would send {size / 1e6:.0f} MB to the browser, more than its "
             f"{MOST_BYTES / 1e6:.0f} MB. Pass fewer layers, for example trace.attention[:6], or a shorter prompt."
         )
-
-
-def _color_table():
-    """viridis, the map of the static plots, as red, green and blue of its 256 levels."""
-    import matplotlib
-
-    return matplotlib.colormaps["viridis"](np.arange(256), bytes=True)[:, :3].tobytes()

@@ -13,8 +13,9 @@ from pythia_course import suite
 from pythia_course.hub.addresses import DEFAULT_MODEL, MODEL_VARIABLE
 from pythia_course.machine.budget import what_fits
 from pythia_course.machine.memory import available_memory, in_words
-from pythia_course.widgets.shared.keyboard import KeyGuard
-from pythia_course.widgets.shared.status import Status
+from pythia_course.widgets.common.keyboard import KeyGuard
+from pythia_course.widgets.common.status import Status
+from pythia_course.widgets.common.still import WithStill
 
 ON_THE_HUB = ("EleutherAI/pythia-160m", "EleutherAI/pythia-410m")
 ANOTHER = "another id…"
@@ -25,7 +26,7 @@ NO_ANSWER = (
 )
 
 
-class ModelPicker(ipywidgets.VBox):
+class ModelPicker(WithStill, ipywidgets.VBox):
     """A list of models, what each takes to download and hold, and a button that opens the one chosen.
 
     `picker.lm` is the open model; at first it is `load(default)`, so that a cell below can use it at once.

@@ -6,10 +6,14 @@ import anywidget
 import numpy as np
 import traitlets
 
+from pythia_course.widgets.common import code
+from pythia_course.widgets.common.still import WithStill
+from pythia_course.widgets.rope_lab.picture import picture
+
 HERE = Path(__file__).parent
 
 
-class RopeLab(anywidget.AnyWidget):
+class RopeLab(WithStill, anywidget.AnyWidget):
     """Two vectors of one head, turned pair by pair, and their score against the distance; drawn in the browser.
 
     query, key: (head_dim,), before rotation; without them all ones.  positions: how far the sliders reach.
@@ -17,8 +21,8 @@ class RopeLab(anywidget.AnyWidget):
     `lab.rotary_fraction`; each can be set from code, and a value out of range is refused in one sentence.
     """
 
-    _esm = HERE / "rope_lab.js"
-    _css = HERE / "rope_lab.css"
+    _esm = code.script(HERE / "rope_lab.js")
+    _css = code.style(HERE / "rope_lab.css")
     query_position = traitlets.Int(12, help="Where the query stands; the key stands at or before it.").tag(sync=True)
     key_position = traitlets.Int(5).tag(sync=True)
     pair = traitlets.Int(0, help="The pair in the large dial.").tag(sync=True)
@@ -41,6 +45,10 @@ class RopeLab(anywidget.AnyWidget):
 
     def __repr__(self):
         return f"RopeLab of a head with {len(self._query)} dimensions (run the notebook to use it)"
+
+    def still(self):
+        """The pair chosen and the score against the distance, as the bytes of a PNG."""
+        return picture(self)
 
     @property
     def pairs(self):

@@ -1,6 +1,5 @@
 """One slider through training: attention, next tokens, logit lens and scores of every checkpoint, in the browser."""
 
-import base64
 from functools import partial
 from pathlib import Path
 
@@ -11,14 +10,16 @@ from pythia_course import suite
 from pythia_course.errors import DuplicateCheckpoints
 from pythia_course.training.audit import DUPLICATES, listed
 from pythia_course.training.sweep import sweep
-from pythia_course.widgets.explorer import _color_table
-from pythia_course.widgets.scrubber.picture import png
+from pythia_course.widgets.common import code
+from pythia_course.widgets.common.attention import color_table
+from pythia_course.widgets.common.still import WithStill
+from pythia_course.widgets.scrubber.picture import picture
 from pythia_course.widgets.scrubber.snapshots import Moments, moment
 
 HERE = Path(__file__).parent
 
 
-class TrainingScrubber(anywidget.AnyWidget):
+class TrainingScrubber(WithStill, anywidget.AnyWidget):
     """A slider with a notch a checkpoint moves all that is shown; drawn in the browser from data sent once.
 
     steps: training steps, ascending.  tokens: one label a position.  At least one of the others:
@@ -36,9 +37,9 @@ class TrainingScrubber(anywidget.AnyWidget):
     kernel runs, a picture of what was chosen when the cell ran stands in its place.
     """
 
-    _esm = HERE / "scrubber.js"
-    _css = HERE / "scrubber.css"
-    _weights = traitlets.Bytes(help="Attention of all checkpoints, as `explorer.packed` makes it.").tag(sync=True)
+    _esm = code.script(HERE / "scrubber.js")
+    _css = code.style(HERE / "scrubber.css")
+    _weights = traitlets.Bytes(help="Attention of all checkpoints, as `packed` makes it.").tag(sync=True)
     _said = traitlets.Bytes(help="Words of the lens, uint32 places in the vocabulary.").tag(sync=True)
     _sure = traitlets.Bytes(help="Their probabilities in 1/255.").tag(sync=True)
     _colors = traitlets.Bytes(help="Red, green and blue of the 256 levels.").tag(sync=True)
@@ -61,7 +62,7 @@ class TrainingScrubber(anywidget.AnyWidget):
             _weights=moments.weights(),
             _said=moments.vocabulary()[1],
             _sure=moments.sureness(),
-            _colors=_color_table(),
+            _colors=color_table(),
             _data=moments.described(),
             _title=str(title),
             step=moments.steps[-1] if step is None else step,
@@ -109,11 +110,9 @@ class TrainingScrubber(anywidget.AnyWidget):
             f"{len(self._moments.tokens)} tokens (run the notebook to use it)"
         )
 
-    def _repr_mimebundle_(self, **kwargs):
-        data, metadata = super()._repr_mimebundle_(**kwargs)
-        at = self._moments.steps.index(self.step)
-        picture = png(self._moments, self._title, at, self.layer, self.head)
-        return data | {"image/png": base64.b64encode(picture).decode("ascii")}, metadata
+    def still(self):
+        """The step and head chosen, as the bytes of a PNG."""
+        return picture(self._moments, self._title, self._moments.steps.index(self.step), self.layer, self.head)
 
 
 def _refusal(groups):

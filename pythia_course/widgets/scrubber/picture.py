@@ -1,27 +1,24 @@
 """What the training scrubber shows at one step, as a picture: it stands in the widget's place where no kernel runs."""
 
-import io
-
 import numpy as np
 
 from pythia_course import plots
 from pythia_course.plots import axes
+from pythia_course.widgets.common.still import png
 
 # Inches: the whole width, the side of an attention picture, and the height of a score, a token's bar and a lens row.
 WIDE, SIDE, SCORE, BAR, ROW = 10.0, 4.0, 0.5, 0.3, 0.3
 BARS = 5  # next tokens
 
 
-def png(moments, title, at, layer, head):
+def picture(moments, title, at, layer, head):
     """The bytes of a PNG.  at: which of the steps.  layer, head: the head drawn large."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     parts = [part for part in _parts(moments, at, layer, head) if part[0]]
     tall = sum(height + gap for height, gap, _ in parts)
     # No pyplot, so no notebook cell shows or closes it; and no layout engine, which would take a second.
     figure = Figure((WIDE, tall), dpi=80)
-    FigureCanvasAgg(figure)
     top = tall
     for height, gap, draw in parts:
         top -= height
@@ -29,9 +26,7 @@ def png(moments, title, at, layer, head):
         top -= gap
     heading = f"step {moments.steps[at]:,}" + (f" · {title}" if title else "")
     figure.suptitle(axes.drawable(heading, space=" ", longest=None), y=1 + 0.3 / tall, parse_math=False)
-    file = io.BytesIO()
-    figure.savefig(file, format="png", bbox_inches="tight", metadata={"Software": None})
-    return file.getvalue()
+    return png(figure)
 
 
 def _parts(moments, at, layer, head):

@@ -8,7 +8,7 @@ import numpy as np
 
 from pythia_course.inside.compare import logit_lens
 from pythia_course.plots.labels import printable
-from pythia_course.widgets.explorer import MOST_BYTES, head_scores, packed
+from pythia_course.widgets.common.attention import MOST_BYTES, check_weights, head_scores, packed, packed_size
 
 MOST_TOKENS = 128  # more could not be read, nor drawn within a frame
 
@@ -80,7 +80,7 @@ class Moments:
         return [printable(word) for word in words], places.astype("<u4").tobytes()
 
     def weights(self):
-        """The attention of all checkpoints one after another, as `explorer.packed` makes it."""
+        """The attention of all checkpoints one after another, as `packed` makes it."""
         return b"" if self.attention is None else b"".join(map(packed, self.attention))
 
     def sureness(self):
@@ -116,22 +116,13 @@ def _checked_attention(attention, steps, tokens):
             f"TrainingScrubber needs the attention of every head at every step, shape {wanted}, got "
             f"{attention.shape}. Stack one trace.attention a step."
         )
-    size = attention[..., 0, 0].size * tokens * (tokens + 1) // 2
+    size = packed_size(attention)
     if size > MOST_BYTES:
         raise ValueError(
             f"TrainingScrubber would send {size / 1e6:.0f} MB to the browser, more than its {MOST_BYTES / 1e6:.0f} MB. "
             "Pass fewer steps, for example every third, or a shorter prompt."
         )
-    if not (attention.min() >= -1e-3 and attention.max() <= 1 + 1e-3):  # NaN is neither; float16 may be a bit above 1
-        raise ValueError(
-            f"TrainingScrubber draws attention from 0 to 1, got {attention.min():.3g} to {attention.max():.3g}. "
-            "Take the softmax of the scores first."
-        )
-    if np.abs(attention[..., *np.triu_indices(tokens, 1)]).max(initial=0) > 1e-3:
-        raise ValueError(
-            "TrainingScrubber shows models in which a token looks at itself and those before it, but here some weight "
-            "is on later tokens. Axes are (step, layer, head, query, key): were the last two swapped?"
-        )
+    check_weights(attention, "TrainingScrubber", 1e-3)  # float16 may be a bit above 1
     return attention
 
 

@@ -1,92 +1,71 @@
 """Look at one attention head at a time."""
 
-import io
+from pathlib import Path
 
+import anywidget
 import ipywidgets
-import numpy as np
+import traitlets
 
 from pythia_course import plots
-from pythia_course.widgets.shared.keyboard import KeyGuard
-from pythia_course.widgets.shared.status import Status
+from pythia_course.plots.labels import printable
+from pythia_course.widgets.common import code
+from pythia_course.widgets.common.attention import all_heads, color_table, packed
+from pythia_course.widgets.common.keyboard import KeyGuard
+from pythia_course.widgets.common.still import WithStill, png
+
+HERE = Path(__file__).parent
+MOST_TOKENS = 512
 
 
-class AttentionViewer(ipywidgets.VBox):
-    """Two sliders, layer and head, above the picture that `plots.attention` draws of that head.
+class AttentionViewer(WithStill, ipywidgets.VBox):
+    """Two sliders, layer and head, above the picture of that head: rows look at columns.
 
-    attention: (layer, head, query, key).  tokens: one label a position.
+    attention: (layer, head, query, key), each row sums to 1.  tokens: one label a position.
     The head shown is `viewer.layer.value`, `viewer.head.value`; both can be set from code.
     """
 
     def __init__(self, attention, tokens):
-        self._attention = _all_heads(attention, tokens)
-        self._picture = Picture(tokens)
+        self._tokens = list(tokens)
+        self._attention = all_heads(attention, self._tokens, "AttentionViewer", MOST_TOKENS)
         layers, heads = self._attention.shape[:2]
         self.layer, self.head = _slider("layer", layers), _slider("head", heads)
-        self.status = Status()
-        width, height = self._picture.pixels
-        layout = {"align_self": "flex-start", "max_width": "100%", "object_fit": "contain"}
-        self.image = ipywidgets.Image(format="png", width=width, height=height, layout=layout)
+        self.picture = HeadPicture(self._attention, self._tokens)
         # A slider with one position cannot be drawn by the browser, nor is it of use.
         sliders = [slider for slider in (self.layer, self.head) if slider.max]
-        super().__init__([*sliders, self.image, self.status, KeyGuard()])
-        for slider in sliders:
-            slider.observe(self._redraw, "value")
-        self._draw()
+        # Linked in the browser: the kernel is not asked for pictures, and need not run.
+        self._links = [ipywidgets.jslink((s, "value"), (self.picture, s.description)) for s in sliders]
+        super().__init__([*sliders, self.picture, KeyGuard()])
 
     def __repr__(self):
         layers, heads, positions, _ = self._attention.shape
         return f"AttentionViewer of {layers} × {heads} heads, {positions} tokens (run the notebook to use it)"
 
-    def _redraw(self, _change):
-        with self.status.reporting():
-            self._draw()
-
-    def _draw(self):
-        layer, head = self.layer.value, self.head.value
-        title = f"layer {layer}, head {head}"
-        self.image.value = self._picture.png(self._attention[layer, head], title)
-        self.status.value = ""
-
-
-class Picture:
-    """A drawing of one head that keeps its place: laid out once for its tokens, then only drawn anew.
-
-    It belongs to no pyplot, so no notebook cell shows or closes it.  pixels: its width and height.
-    """
-
-    def __init__(self, tokens):
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
+    def still(self):
+        """The head chosen, as `plots.attention` draws it: the bytes of a PNG."""
         from matplotlib.figure import Figure
 
-        self.tokens = list(tokens)
-        self.figure = Figure(plots.attention_size(self.tokens), dpi=100, layout="compressed")
-        self.canvas = FigureCanvasAgg(self.figure)
-        self.ax = self.figure.add_subplot()
-        # A title and the colour bar take their room now; a layout for every head would take twice the time.
-        plots.attention(np.eye(len(self.tokens)), self.tokens, ax=self.ax, title="layer, head")
-        self.canvas.draw()
-        self.figure.set_layout_engine("none")
-        self.pixels = self.canvas.get_width_height()
+        layer, head = self.layer.value, self.head.value
+        figure = Figure(plots.attention_size(self._tokens), dpi=80, layout="compressed")
+        title = f"layer {layer}, head {head}"
+        plots.attention(self._attention[layer, head], self._tokens, ax=figure.add_subplot(), title=title)
+        return png(figure)
 
-    def png(self, weights, title):
-        """One head's attention as the bytes of a PNG.  weights: (query, key)."""
-        self.ax.clear()
-        plots.attention(weights, self.tokens, ax=self.ax, title=title, colorbar=False)
-        file = io.BytesIO()
-        self.canvas.print_png(file)
-        return file.getvalue()
+
+class HeadPicture(anywidget.AnyWidget):
+    """The picture below the sliders; `layer` and `head` follow them."""
+
+    _esm = code.script(HERE / "viewer.js")
+    _css = code.style()
+    _weights = traitlets.Bytes(help="As `packed` makes them.").tag(sync=True)
+    _colors = traitlets.Bytes(help="Red, green and blue of the 256 levels.").tag(sync=True)
+    _described = traitlets.Dict(help="The tokens, and how many heads a layer has.").tag(sync=True)
+    layer = traitlets.Int().tag(sync=True)
+    head = traitlets.Int().tag(sync=True)
+
+    def __init__(self, attention, tokens):
+        described = {"tokens": [printable(token) for token in tokens], "heads": attention.shape[1]}
+        super().__init__(_weights=packed(attention), _colors=color_table(), _described=described)
 
 
 def _slider(name, number):
     return ipywidgets.IntSlider(0, 0, max(number - 1, 0), description=name)
-
-
-def _all_heads(attention, tokens):
-    attention = np.asarray(attention)
-    expected = (len(tokens), len(tokens))
-    if attention.ndim != 4 or attention.shape[2:] != expected or not attention.size:
-        raise ValueError(
-            f"AttentionViewer shows all heads: it needs shape (layer, head, {len(tokens)}, {len(tokens)}), "
-            f"one label a position, got {attention.shape}. Pass trace.attention and trace.tokens."
-        )
-    return attention

@@ -1,0 +1,100 @@
+"""Trainings of one's own: each has a folder, in which run.json says what is trained there.  What ships is only read."""
+
+import json
+import operator
+import os
+import shutil
+from dataclasses import asdict, dataclass
+
+from pythia_course import suite
+from pythia_course.machine.devices import placement
+from pythia_course.machine.files import whole_file
+from pythia_course.suite.runs import is_run_name, run_folder, runs_folder
+
+from .corpus import SEED, STEPS
+from .logs import WEIGHTS, own_name
+from .models import configuration
+
+DTYPES = ("bfloat16", "float32")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is trained in one folder; a training that goes on keeps all of it."""
+
+    model: str
+    seed: int
+    dtype: str  # of the products in a step
+
+
+def check(name, run, seed, stop, threads, device, dtype, into_package):
+    """Raises ValueError, one sentence, for what makes no sense or what a training may not replace."""
+    configuration(name)
+    _whole("seed", seed, 0, 2**32 - 1, "")
+    _whole("stop", stop, 0, STEPS, ", the steps of the whole training")
+    _whole("threads", threads, 1, os.cpu_count() or 1, ", the processors of this machine")
+    if not is_run_name(run):
+        raise ValueError(f"A training is called by letters, digits, dots and dashes, but {run!r} came.")
+    if suite.short_name(run) in suite.HUB_IDS or run.lower() in suite.TINY:
+        raise ValueError(f"{run} is a published model: call a training of your own otherwise, for example my-{run}.")
+    if device is not None:
+        placement(device)
+    if dtype not in (None, *DTYPES):
+        raise ValueError(f"dtype is {' or '.join(DTYPES)}, but {dtype!r} came.")
+    if into_package and (seed, stop, run) != (SEED, STEPS, own_name(name)):
+        raise ValueError(f"What ships is of seed {SEED}, trained to step {STEPS:,}: leave --seed, --stop and --as out.")
+
+
+def _whole(what, number, least, most, which):
+    try:
+        fits = least <= operator.index(number) <= most
+    except TypeError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{what} is a whole number from {least} to {most:,}{which}, but {number!r} came.")
+
+
+def begin(run, order):
+    """The folder of this training, made now or begun earlier, and its order: of one that goes on, with its own dtype.
+
+    order: its dtype may be None, for whatever it was begun with.
+    Raises ValueError where the folder holds something else.
+    """
+    folder = runs_folder() / run
+    before = read_order(run)
+    if before is None and folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} holds something that is no training of the course: name another with --as.")
+    if before is None:
+        return folder, order
+    if (before.model, before.seed) != (order.model, order.seed) or order.dtype not in (None, before.dtype):
+        raise ValueError(
+            f"{run} is a training of {before.model} with seed {before.seed} in {before.dtype}, begun earlier: go on "
+            "with that, or name another with --as."
+        )
+    return folder, before
+
+
+def keep(folder, order):
+    """Write down what is trained in this folder."""
+    with whole_file(folder / "run.json") as file:
+        file.write(json.dumps(asdict(order)).encode())
+
+
+def read_order(run):
+    """What is trained under this name, None where nothing is.  Raises ValueError where that cannot be read."""
+    path = (run_folder(run) or runs_folder() / "-") / "run.json"
+    if not path.exists():
+        return None
+    try:
+        return Order(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: delete the folder, or name another training with --as.") from error
+
+
+def into_package(folder, model, steps):
+    """Put checkpoints at these steps and the log in the place of what ships."""
+    shipped = WEIGHTS / model
+    for step in steps:
+        shutil.rmtree(shipped / f"step{step}", ignore_errors=True)
+        shutil.copytree(folder / f"step{step}", shipped / f"step{step}")
+    shutil.copy(folder / "log.csv", shipped / "log.csv")

@@ -1,0 +1,25 @@
+import { HIDDEN, make } from "../common/elements.js";
+
+// The likeliest next tokens as bars; what the last checkpoint says is in bold.
+export class NextTokens {
+  constructor({ predictions }) {
+    this.predictions = predictions;
+    [[this.answer]] = predictions.at(-1);
+    this.rows = Array.from({ length: Math.max(...predictions.map((said) => said.length)) }, () => {
+      const [token, bar, share] = [make("span", "pcs-token"), make("span", "pcs-bar"), make("span", "pcs-share")];
+      return { token, bar, share, row: make("li", "pcs-next", {}, token, make("span", "pcs-track", HIDDEN, bar), share) };
+    });
+    this.root = make("figure", "pcs-part", {}, make("figcaption", "", {}, "next token (bold: the last checkpoint's)"),
+      make("ol", "", { "aria-label": "likeliest next tokens" }, ...this.rows.map(({ row }) => row)));
+  }
+
+  show(at) {
+    this.rows.forEach(({ token, bar, share, row }, place) => {
+      const [said, p] = this.predictions[at][place] ?? ["", 0];
+      token.textContent = said;
+      bar.style.transform = `scaleX(${p})`;
+      share.textContent = said === "" ? "" : p < 0.0005 ? "<0.1%" : `${(100 * p).toFixed(1)}%`;
+      row.classList.toggle("pcs-answer", said === this.answer);
+    });
+  }
+}
