@@ -43,7 +43,8 @@ def load(
         "tiny-pythia".
     step: how far into its training; without one, the end.  `steps(name)` lists what there is.
     dtype: "float32", "bfloat16" for half the memory and less exact numbers, or "auto": float32 where memory has
-        room for it and more, else bfloat16; the card of the model says which.
+        room for it and more, else bfloat16; the card of the model says which.  "float16" too, in which nothing above
+        65,504 fits: a pass that goes beyond is refused.
     device: "cpu"; "cuda", "cuda:1" or "mps"; "auto" for all graphics cards together, and the processor for what
         does not fit on them; or a dict, module name -> device.  Several devices take the package accelerate.
     local_only: never ask the network, even for a model that is not here yet.

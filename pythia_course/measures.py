@@ -31,8 +31,14 @@ def first_token_scores(attention):
 
 
 def best_head(scores):
-    """The (layer, head) with the highest score, and that score. scores: (layer, head)."""
+    """The (layer, head) with the highest score, and that score. scores: (layer, head); ValueError where one is nan."""
     scores = np.asarray(scores)
+    if np.isnan(scores).any():
+        layer, head = np.argwhere(np.isnan(scores))[0]
+        raise ValueError(
+            f"The score of head ({layer}, {head}) is nan, so there is no best head: look at what it was computed from; "
+            "a prompt of one token gives a head nothing to look back at."
+        )
     layer, head = np.unravel_index(scores.argmax(), scores.shape)
     return int(layer), int(head), float(scores[layer, head])
 

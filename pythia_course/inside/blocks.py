@@ -89,3 +89,4 @@ class Guard:
         for hooks in (module._forward_pre_hooks, module._forward_hooks):
             for number in [number for number, hook in list(hooks.items()) if hook is self]:
                 hooks.pop(number, None)
+                module._forward_pre_hooks_with_kwargs.pop(number, None)

@@ -8,6 +8,7 @@ What it draws is kept as arrays, so that a number can be asked for that no pictu
 from __future__ import annotations
 
 import html
+import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
@@ -154,11 +155,14 @@ class Comparison:
 def compare(a, b, text) -> Comparison:
     """Have two models read the same text.  a, b: opened models, or names as `pythia_course.load` takes them.
 
+    Letters in pieces (e and an accent) are put together first, as Pythia's tokenizer does and GPT-2's does not, so that
+    both read the same bytes.
     Raises what `load` and `LanguageModel.trace` raise, and TypeError where the text is not a string.
     """
     if not isinstance(text, str):
         kind = type(text).__name__
         raise TypeError(f"compare reads one text, so that each model can cut it in its own way, and not a {kind}.")
+    text = unicodedata.normalize("NFC", text)
     models = [lm if isinstance(lm, LanguageModel) else LanguageModel.open(lm) for lm in (a, b)]
     readings = [read(lm, text, name) for lm, name in zip(models, _names(*models))]
     return Comparison(text, *readings, facts=_side_by_side(*models))

@@ -20,13 +20,13 @@ PLACES = {"z": ("layer", "head"), "attn_out": ("layer",), "mlp_out": ("layer",),
 class Intervention(Block):
     """Changes to a model's passes, in effect while a `with` block runs and in the thread that runs it."""
 
-    def __init__(self, name, changes):
-        """name: of the method that makes it.  changes: pairs as `recording.hooks` takes them."""
-        super().__init__(changes)
-        self.name = name
+    def __init__(self, name, changes, checks=()):
+        """name: of the method that makes it.  changes, and checks before them: pairs for `recording.hooks`."""
+        super().__init__([*checks, *changes])
+        self.name, self.changes = name, changes
 
     def __repr__(self):
-        count = f"{len(self.places)} change{'s' * (len(self.places) != 1)}"
+        count = f"{len(self.changes)} change{'s' * (len(self.changes) != 1)}"
         return f"<{self.name}: {count}, in effect only inside a block: with lm.{self.name}(…): …>"
 
 
@@ -61,19 +61,17 @@ def patching(spec, model, source, parts) -> Intervention:
         for place in _listed(given, axes):
             place = _checked(place, field, axes, spec, length)
             value = _fitting(source, field, spec, length)[place]
-            changes.append(_change(spec, model, field, place, value, length))
-    return Intervention("patch", changes)
+            changes.append(_change(spec, model, field, place, value))
+    check = partial(model.base_model.register_forward_pre_hook, with_kwargs=True), partial(_refuse_length, length)
+    return Intervention("patch", changes, [check] if changes else [])
 
 
-def _change(spec, model, field, place, value, length=None):
-    """(register, hook) that puts a value into one place, at every position where the place names none.
-
-    length: of the only prompts that are not refused, in tokens.
-    """
+def _change(spec, model, field, place, value):
+    """(register, hook) that puts a value into one place, at every position where the place names none."""
     number, *rest = place
     heads, head = (spec.heads, rest.pop(0)) if field == "z" else (1, 0)
     position = rest[0] if rest else slice(None)
-    put = partial(_put, value, position, head, heads, length)
+    put = partial(_put, value, position, head, heads)
     before, module = _where(spec, model, field, number)
     if before:
         return module.register_forward_pre_hook, partial(_into_input, put)
@@ -98,15 +96,23 @@ def _into_output(put, module, args, out):
     return (put(out[0]), *out[1:]) if isinstance(out, tuple) else put(out)
 
 
-def _put(value, position, head, heads, length, array):
+def _refuse_length(length, module, args, kwargs):
+    """ValueError for a pass over another number of tokens, those in a cache from earlier passes counted too."""
+    given = (*args[:1], kwargs.get("input_ids"), kwargs.get("inputs_embeds"))
+    cache = kwargs.get("cache", kwargs.get("past_key_values"))  # its name from transformers 5.24 on, and before
+    came = next(array for array in given if array is not None).shape[1] + (cache.get_seq_length() if cache else 0)
+    if came != length:
+        raise ValueError(
+            f"The patch comes from a prompt of {length} tokens and this one has {came}: each value goes to the "
+            "position it came from, so word both prompts to be equally long (lm.tokens(text) shows their tokens), and "
+            "generate one token at most inside a patch."
+        )
+
+
+def _put(value, position, head, heads, array):
     """A copy of `array` (batch, position, heads * size) with `value` at a position, or a slice of them, of one head."""
     import torch
 
-    if length not in (None, array.shape[1]):
-        raise ValueError(
-            f"The patch comes from a prompt of {length} tokens and this one has {array.shape[1]}: each value goes to "
-            "the position it came from, so word both prompts to be equally long; lm.tokens(text) shows their tokens."
-        )
     new = array.clone(memory_format=torch.contiguous_format)
     new.view(*new.shape[:2], heads, -1)[:, position, head] = torch.as_tensor(value).to(new)
     return new

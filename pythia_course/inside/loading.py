@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from pythia_course import suite
-from pythia_course.errors import ModelDamaged
 from pythia_course.hub import fetching, model_files
 from pythia_course.hub.addresses import Place, find
+from pythia_course.inside.opened import checked_spec
 from pythia_course.machine import budget
 from pythia_course.machine.devices import Placement, placement
 
@@ -47,6 +47,8 @@ class Loaded:
         if dtype not in (budget.AUTO, *budget.BYTES_PER_PARAMETER):
             known = ", ".join(budget.BYTES_PER_PARAMETER)
             raise ValueError(f"dtype is auto or one of {known}, but {dtype!r} came.")
+        if device == {}:
+            raise ValueError('device={} names no place for any part: leave it out, or say device="auto".')
         place, where = find(name, step), placement(device)
 
         def check(spec: suite.Spec) -> str:
@@ -65,7 +67,9 @@ class Loaded:
                 spec = model_files.read_spec(config, place)
                 chosen = check(spec)
                 tokenizer = model_files.read_tokenizer(place.tokenizer or folder, str(place))
-                return _read_model(folder, config, chosen, where, place), tokenizer, spec, chosen
+                _name_the_end(tokenizer, config)
+                model, report = _read_model(folder, config, chosen, where, place)
+                return model, tokenizer, checked_spec(model, spec, report, str(place)), chosen
 
         opened = fetching.opened(place, read, local_only=local_only, progress=progress, check=check)
         model, tokenizer, spec, chosen = opened
@@ -145,13 +149,14 @@ def _positions(spec: suite.Spec) -> str:
 
 
 def _read_model(folder: Path, config, dtype: str, where: Placement, place: Place):
-    """The model in `folder`, all of whose weights must come from its files."""
+    """The model in `folder`, and what the library says of its weights."""
     import torch
 
     limit_threads()
     name, files = str(place), [path.name for path in folder.iterdir()]
     if note := model_files.pickle_note(files, place.name):
         warnings.warn(note, stacklevel=6)
+    config.return_dict = True  # some say no, and then nothing the model gives has a name
     with model_files.damaged_weights(folder, name), model_files.only_numbers(name):
         model, report = _model_class(config).from_pretrained(
             folder,
@@ -162,17 +167,18 @@ def _read_model(folder: Path, config, dtype: str, where: Placement, place: Place
             weights_only=True,
             local_files_only=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # `checked_spec` says it in a sentence
             device_map=where.device_map,
-        )
-    # The library fills what is missing with random numbers and only warns.
-    if report["missing_keys"]:
-        raise ModelDamaged(
-            f"The weights of {name} are incomplete: {len(report['missing_keys'])} tensors are missing, "
-            f"{min(report['missing_keys'])} among them."
         )
     if where.device:
         model.to(where.device)
-    return model.eval().requires_grad_(False)
+    return model.eval().requires_grad_(False), report
+
+
+def _name_the_end(tokenizer, config) -> None:
+    """The end-of-text token, which a tokenizer without tokenizer_config.json does not know and the config does."""
+    if tokenizer.eos_token is None and isinstance(config.eos_token_id, int):
+        tokenizer.eos_token = tokenizer.convert_ids_to_tokens(config.eos_token_id)
 
 
 def _model_class(config) -> type:

@@ -24,7 +24,7 @@ def token_ids(tokenizer, prompt) -> torch.Tensor:
 
 def several(prompts) -> list:
     """A list of prompts, of one or of several: texts, or rows of ids."""
-    if hasattr(prompts, "__getitem__") and not isinstance(prompts, str | dict):
+    if hasattr(prompts, "__getitem__") and not isinstance(prompts, str | dict) and getattr(prompts, "ndim", 1):
         if any(isinstance(first, str | list | tuple) or getattr(first, "ndim", 0) for first in prompts[:1]):
             return list(prompts)
     return [prompts]
@@ -65,6 +65,9 @@ def _whole_numbers(prompt) -> torch.Tensor:
         ids = torch.as_tensor(prompt)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise TypeError(f"Token ids are whole numbers, and these cannot be read so: {error}.") from None
+    if ids.layout != torch.strided or ids.is_meta or ids.is_quantized:
+        kind = "meta" if ids.is_meta else str(ids.layout).removeprefix("torch.")
+        raise TypeError(f"Token ids are an ordinary tensor of whole numbers, and this one is {kind}.")
     if ids.ndim == 2 and len(ids) == 1:  # a batch of one, as tokenizers return it
         ids = ids[0]
     if ids.ndim != 1:

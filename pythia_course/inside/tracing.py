@@ -9,6 +9,7 @@ from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
 
+from pythia_course.inside.finite import refuse_no_numbers
 from pythia_course.inside.interventions import Intervention, ablation, patching
 from pythia_course.inside.loading import Loaded
 from pythia_course.inside.prompts import refuse_length, refuse_unknown_ids, several, token_ids
@@ -90,13 +91,14 @@ class LanguageModel(Loaded):
     """A model and its tokenizer, with a way to see inside."""
 
     def trace(self, text, *, keep=None, unrotated: bool = False) -> Trace:
-        """Run the model once over `text` and keep what it computed on the way.
+        """Run the model once over `text` and keep what it computed on the way; one thread at a time does.
 
         text: a string, or one sequence of token ids (list, array or tensor).
         keep: names of the arrays to keep, all but `z` when None; with fewer, long prompts fit into little memory.
         unrotated: keep `queries_unrotated` and `keys_unrotated` too.
         Raises ValueError or TypeError for a prompt that cannot be read, MemoryError for a trace that could
-        not fit, each before the model runs.
+        not fit, each before the model runs; FloatingPointError where it computes nan or inf, and RuntimeError where
+        a hook runs the model again meanwhile.
         """
         fields = _fields_to_keep(keep, unrotated)
         if "attention" in fields and self.model.config._attn_implementation != "eager":
@@ -107,15 +109,21 @@ class LanguageModel(Loaded):
         recorder = Recorder(self.spec, self.model, fields)
         with hooks(recorder.places()):
             logits = self._forward(ids, every_position="logits" in fields)
+        refuse_no_numbers(self, ids, logits)
         arrays = recorder.arrays() | {"logits": logits}
         return Trace(token_labels(self.tokenizer, ids), ids, **{name: arrays[name] for name in fields})
 
     def predict(self, text, k: int = 10) -> list[tuple[str, float]]:
-        """The k likeliest next tokens, likeliest first: (printable token, probability)."""
+        """The k likeliest next tokens, likeliest first: (printable token, probability).
+
+        Raises what `trace` raises for the prompt and for nan and inf.
+        """
         if not isinstance(k, int) or k < 1:
             raise ValueError(f"predict lists the k likeliest tokens: k is a whole number above 0, not {k!r}.")
-        top = self._forward(self._readable(text), every_position=False)[-1].softmax(-1)
-        top = top.topk(min(k, len(top)))
+        ids = self._readable(text)
+        logits = self._forward(ids, every_position=False)
+        refuse_no_numbers(self, ids, logits)
+        top = logits[-1].softmax(-1).topk(min(k, logits.shape[-1]))
         return list(zip(token_labels(self.tokenizer, top.indices), top.values.tolist(), strict=True))
 
     def ablate(self, *, heads=None, attention=None, mlps=None, layers=None, by="zero", over=None) -> Intervention:
@@ -125,6 +133,7 @@ class LanguageModel(Loaded):
         attention, mlps: layers whose `attn_out` or `mlp_out` is replaced, bias and all; layers: those of both.
         by: "zero", or "mean": of what the part computes at all positions of a reference, the same at each position.
         over: that reference, as `means` takes it, or what `means` gave, or arrays of one's own in its form.
+        A block changes the passes of the thread that runs it only.
         Raises ValueError where there is no such part.  How blocks inside blocks add up: see `interventions`.
         """
         if by not in ("zero", "mean") or (by == "mean") == (over is None):
@@ -145,7 +154,8 @@ class LanguageModel(Loaded):
         heads: (layer, head, position), of `z`.  attn_out, mlp_out: (layer, position).
         residual: (layer, position), where layer counts as in `Trace.residual`: 0 is the embedding.
         One place is a tuple, several are a list; without its position a place is patched at every position.
-        Raises ValueError where there is no such place, and as the model runs for a prompt of another length.
+        Raises ValueError where there is no such place, and as the model runs for a prompt of another length: of a
+        `generate` in the block, the first token is written and a second is refused, with a cache and without.
         """
         parts = {"z": heads, "attn_out": attn_out, "mlp_out": mlp_out, "residual": residual}
         parts = {field: places for field, places in parts.items() if places is not None}

@@ -25,13 +25,11 @@ COMMON = {
 class ParallelGPT2Block(GPT2Block):
     """GPT-2's block with attention and MLP side by side: x + attention(ln_1(x)) + mlp(ln_2(x))."""
 
-    def forward(self, hidden_states, past_key_values=None, attention_mask=None, encoder_hidden_states=None,
+    def forward(self, hidden_states, cache=None, attention_mask=None, encoder_hidden_states=None,
                 encoder_attention_mask=None, use_cache=False, **kwargs):
         """hidden_states: (batch, position, width), and so is what comes back. The library passes the rest."""
-        attention, _ = self.attn(
-            self.ln_1(hidden_states), past_key_values=past_key_values, attention_mask=attention_mask,
-            use_cache=use_cache, **kwargs,
-        )
+        # by position: the cache is `past_key_values` until transformers 5.23 and `cache` from 5.24 on
+        attention, _ = self.attn(self.ln_1(hidden_states), cache, attention_mask, use_cache=use_cache, **kwargs)
         return hidden_states + attention + self.mlp(self.ln_2(hidden_states))
 
 

@@ -98,4 +98,6 @@ def output_bias(lm, layer):
 
 
 def hooks_on(model):
-    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
+    """How many hooks a model has, without those that transformers leaves where outputs were once asked for."""
+    hooks = [hook for m in model.modules() for hook in (*m._forward_hooks.values(), *m._forward_pre_hooks.values())]
+    return sum(getattr(hook, "__module__", "") != "transformers.utils.output_capturing" for hook in hooks)
