@@ -1,4 +1,4 @@
-"""How long to wait for the hub: not for ever where it is silent, and as long as it asks for where it is busy."""
+"""How long to wait for the hub, and the retry: not for ever where it is silent, as it asks where it is busy (429)."""
 
 import math
 import queue

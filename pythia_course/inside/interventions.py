@@ -1,4 +1,4 @@
-"""Change what a model computes while a `with` block runs: silence parts of it, or put in what another run computed.
+"""Change what a model computes while a `with` block runs: silence (ablate) heads or layers, patch in another run.
 
 Hooks placed inside the block, those of a trace among them, see the changed values. Of two blocks that change the same
 place the inner one wins; and what a pass computes later covers what was changed earlier: a head, then the output of its
@@ -11,7 +11,7 @@ from functools import partial
 from itertools import product
 
 from pythia_course.inside.anatomy import FAMILIES
-from pythia_course.inside.blocks import Block
+from pythia_course.inside.with_blocks import Block
 
 # What can be changed, called as in a Trace -> the numbers that name one place of it, besides a position.
 PLACES = {"z": ("layer", "head"), "attn_out": ("layer",), "mlp_out": ("layer",), "residual": ("layer",)}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from pythia_course.inside.anatomy import FAMILIES
-from pythia_course.inside.blocks import Block
+from pythia_course.inside.with_blocks import Block
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +19,7 @@ _LOCKS, _MAKING_LOCKS = WeakKeyDictionary(), Lock()
 
 
 def hooks(places) -> Block:
-    """Hooks that act while a `with` block runs, in its own thread, however it ends; see `blocks`.
+    """Hooks that act while a `with` block runs, in its own thread, however it ends; see `with_blocks`.
 
     places: pairs (a module's `register_…_hook`, the function to call).  A hook placed later sees what earlier
     ones on the same module changed.

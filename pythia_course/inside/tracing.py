@@ -1,4 +1,4 @@
-"""One forward pass -> a Trace of arrays, taken by hooks that act in that pass only."""
+"""LanguageModel: trace, predict, ablate, patch.  Its `trace` is one forward pass -> a Trace of arrays."""
 
 from __future__ import annotations
 

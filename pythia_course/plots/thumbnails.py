@@ -1,4 +1,4 @@
-"""Many heads in one image, each as a thumbnail."""
+"""Many heads in one image, each a thumbnail: for `plots.attention_grid`.  Widgets draw their own in JavaScript."""
 
 import numpy as np
 

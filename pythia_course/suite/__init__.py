@@ -1,4 +1,4 @@
-"""Facts about the models as plain data: sizes, hub ids, training steps, published figures.
+"""Facts about the models as plain data: sizes, positions and the share of a head that rotates, hub ids, training steps.
 
 Nothing here imports a library heavier than ``dataclasses``, so any module may import this one.
 Sizes are config fields of the published models; `parameters` counts from them and tests compare the

@@ -1,4 +1,4 @@
-"""One batch of a model's training: its tokens as arrays, its text as one can read it, a picture of it."""
+"""One batch of a training, as `pile.training_batch` makes it: its tokens as arrays, its text to read, a picture."""
 
 import bisect
 import html

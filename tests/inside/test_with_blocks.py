@@ -10,7 +10,8 @@ import torch
 from support.random_models import hooks_on, layers, opened, prompt, wrapped
 from torch.utils import hooks as torch_hooks
 
-from pythia_course.inside import blocks, interventions
+from pythia_course.inside import interventions
+from pythia_course.inside import with_blocks as blocks
 from pythia_course.inside.recording import hooks
 
 # A Stop inside a finaliser is Python's to report, and none of a model's state hangs on one.
