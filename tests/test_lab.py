@@ -90,6 +90,27 @@ def test_the_picker_offers_the_models_and_opens_another(lesson):
     page.locator(".jp-OutputArea-output", has_text=re.compile("tiny-gpt2.*open", re.IGNORECASE)).first.wait_for()
 
 
+# Presses the picker's button and, without waiting for anything, runs code in the kernel; gives what that printed.
+PRESS_AND_ASK = """
+async () => {
+  const button = [...document.querySelectorAll(".jp-OutputArea-output button")].find((b) => b.textContent === "Open");
+  const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel, printed = [];
+  button.click();
+  const asked = kernel.requestExecute({ code: "print(picker.lm.name)" });
+  asked.onIOPub = ({ content }) => content.text && printed.push(content.text);
+  await asked.done;
+  return printed.join("").trim();
+}
+"""
+
+
+@pytest.mark.parametrize("name", ["tiny-pythia-sequential", "tiny-gpt2-parallel", "tiny-pythia"])
+def test_what_runs_right_after_a_click_on_open_has_the_new_model(lesson, name):
+    page, _, _ = lesson
+    page.locator(".jp-OutputArea-output select").first.select_option(label=name)
+    assert page.evaluate(PRESS_AND_ASK) == name
+
+
 def test_nothing_outside_the_machine_is_asked_for(lesson):
     _, _, asked = lesson
     assert all(re.match(r"(http|ws)://127\.0\.0\.1[:/]|blob:|data:", url) for url in asked)

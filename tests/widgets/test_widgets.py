@@ -1,5 +1,6 @@
 """The widgets: what is drawn when a slider moves, and what the picker does with good and bad choices."""
 
+import _thread
 import threading
 import time
 from types import SimpleNamespace
@@ -95,6 +96,12 @@ def choose(it, model, step="", other=""):
         time.sleep(0.005)
 
 
+def press(it):
+    """Press the button and wait for what comes of it."""
+    it.button.click()
+    it.wait()
+
+
 def test_the_default_is_open_at_once(monkeypatch):
     assert ModelPicker(load=load).lm.name == "tiny-pythia"
     monkeypatch.setenv("PYTHIA_COURSE_MODEL", "pythia-410m")
@@ -122,7 +129,7 @@ def test_the_list_has_the_built_in_models_and_the_two_of_the_brief():
 
 def test_a_choice_says_what_it_takes_before_anything_is_opened(monkeypatch):
     opened = []
-    monkeypatch.setattr(picker, "available_memory", lambda: 500_000_000)
+    monkeypatch.setattr(picker.described, "available_memory", lambda: 500_000_000)
     it = ModelPicker(load=lambda name, **_: opened.append(name) or load(name), plan=plan)
     choose(it, "EleutherAI/pythia-160m")
     assert "375 MB to download (1.2 MB of it are here already)" in it.status.value
@@ -145,7 +152,7 @@ def test_opening_tells_whoever_asked_and_shows_the_download():
     it.on_open(seen.append)
     it.observe(lambda change: told.append(change.new), "lm")
     choose(it, "EleutherAI/pythia-160m", step=" step3,000 ")
-    it.button.click()
+    press(it)
     assert (it.lm.name, it.lm.step) == ("EleutherAI/pythia-160m", 3000)
     assert seen == told == [it.lm]
     assert bars == [(None, 20, "20%")] and it.progress.layout.display == "none"
@@ -158,7 +165,7 @@ def test_another_id_can_be_typed():
     assert "EleutherAI/pythia-1b" in it.status.value and it.button.disabled
     assert it.other.layout.display is None
     choose(it, picker.ANOTHER, other=" EleutherAI/pythia-1.4b ")
-    it.button.click()
+    press(it)
     assert it.lm.name == "EleutherAI/pythia-1.4b"
 
 
@@ -167,7 +174,7 @@ def test_failures_are_said_in_place_and_the_open_model_stays():
     before = it.lm
     choose(it, picker.ANOTHER, other="bad/<script>")
     assert "No answer about bad/&lt;script&gt;." in it.status.value
-    it.button.click()  # one may try all the same
+    press(it)  # one may try all the same
     assert "The hub has no model bad/&lt;script&gt;. tiny-pythia is still open." in it.status.value
     assert "<script>" not in it.status.value
     assert it.lm is before and not it.button.disabled
@@ -187,7 +194,7 @@ def test_a_wait_for_a_busy_hub_is_counted_down_in_place():
 
     it = ModelPicker(load=waiting, plan=plan)
     choose(it, "tiny-gpt2")
-    it.button.click()
+    press(it)
     assert ["going on in 2 s" in said[0], "going on in 1 s" in said[1]] == [True, True]
     assert "Opening tiny-gpt2" in said[2] and "tiny-gpt2 is open" in it.status.value
 
@@ -200,7 +207,7 @@ def test_a_model_that_is_too_large_is_said_in_place_without_a_traceback():
 
     it = ModelPicker(load=refusing, plan=plan)
     choose(it, "tiny-gpt2")
-    it.button.click()
+    press(it)
     assert "It takes too much. tiny-pythia is still open." in it.status.value and "Details" not in it.status.value
 
 
@@ -211,8 +218,8 @@ def test_a_download_can_be_interrupted():
         return load(name)
 
     it = ModelPicker(load=interrupted, plan=plan)
-    it.button.click()
-    assert "KeyboardInterrupt" in it.status.value and "tiny-pythia is still open." in it.status.value
+    press(it)
+    assert "Stopped: tiny-pythia is still open." in it.status.value
 
 
 @pytest.mark.parametrize("step", ["abc", "1.5", "-1", "²"])
@@ -226,7 +233,7 @@ def test_a_callback_that_fails_is_not_swallowed():
     it = ModelPicker(load=load, plan=plan)
     it.on_open(lambda lm: 1 / 0)
     choose(it, "tiny-gpt2")
-    it.button.click()
+    press(it)
     assert "ZeroDivisionError" in it.status.value and "Details" in it.status.value
     assert it.lm.name == "tiny-gpt2" and not it.button.disabled
 
@@ -244,11 +251,9 @@ def test_a_hub_that_does_not_answer_freezes_nothing_and_a_late_answer_counts_for
     it.other.value = "silent/model"
     it.model.value = picker.ANOTHER
     assert time.monotonic() - start < 2
-    assert it.button.disabled
-    it.button.click()  # a click that was under way already
-    assert it.lm.name == "tiny-pythia"
     choose(it, picker.ANOTHER, other="silent/model")
     assert picker.NO_ANSWER in it.status.value and not it.button.disabled
+    assert it.lm.name == "tiny-pythia"
     choose(it, "tiny-gpt2")
     said = it.status.value
     answer.set()
@@ -256,16 +261,85 @@ def test_a_hub_that_does_not_answer_freezes_nothing_and_a_late_answer_counts_for
     assert it.status.value == said and "tiny-gpt2 is on this machine" in said
 
 
+@pytest.mark.parametrize("answers", [True, False], ids=["the hub answers", "it is silent"])
+def test_pressed_before_it_is_known_what_a_model_takes_it_opens_right_after(answers):
+    asked = threading.Event()
+
+    def slow(name, step):
+        asked.wait(0.2 if answers else 5)
+        return plan(name, step)
+
+    it = ModelPicker(load=load, plan=slow, patience=0.5)
+    it.model.value = "tiny-gpt2"
+    it.button.click()
+    deadline = time.monotonic() + 5
+    while it.lm.name != "tiny-gpt2" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert it.lm.name == "tiny-gpt2"
+    asked.set()
+
+
+def slowly(steps=200):
+    """A loader that takes steps of a hundredth of a second, each told of."""
+
+    def loading(name, step=None, progress=None):
+        for done in range(steps if progress else 0):
+            time.sleep(0.01)
+            progress(done, steps)
+        return load(name, step)
+
+    return loading
+
+
+def test_whoever_asks_meanwhile_waits_and_never_gets_the_old_model():
+    it = ModelPicker(load=slowly(30), plan=plan)
+    seen, read = [], []
+    it.on_open(lambda lm: seen.append(it.lm.name))  # in the thread that opens: it must not wait for itself
+    choose(it, "tiny-gpt2")
+    readers = [threading.Thread(target=lambda: read.append(it.lm.name)) for _ in range(3)]
+    it.button.click()
+    for reader in readers:
+        reader.start()
+    assert it.lm.name == "tiny-gpt2" and seen == ["tiny-gpt2"]
+    for reader in readers:
+        reader.join()
+    assert read == ["tiny-gpt2"] * 3
+
+
+def test_the_button_stops_what_it_began():
+    it = ModelPicker(load=slowly(), plan=plan)
+    choose(it, "tiny-gpt2")
+    it.button.click()
+    deadline = time.monotonic() + 5
+    while it.button.description != "Stop" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    it.button.click()
+    assert it.lm.name == "tiny-pythia" and it.button.description == "Open"
+    assert "Stopped: tiny-pythia is still open." in it.status.value
+    it.button.click()
+    assert it.lm.name == "tiny-gpt2"
+
+
+def test_stopping_the_cell_that_waits_stops_the_opening():
+    it = ModelPicker(load=slowly(), plan=plan)
+    choose(it, "tiny-gpt2")
+    it.button.click()
+    threading.Timer(0.2, _thread.interrupt_main).start()
+    with pytest.raises(KeyboardInterrupt):
+        it.lm  # noqa: B018
+    assert it.lm.name == "tiny-pythia" and "Stopped" in it.status.value
+
+
 def test_the_picker_with_the_real_loader():
     """The hub cannot be reached in tests; what ships with the course opens all the same."""
     it = ModelPicker()
     choose(it, "EleutherAI/pythia-160m")
     assert "the hub cannot be reached" in it.status.value
-    it.button.click()
+    press(it)
     assert "the hub cannot be reached" in it.status.value and "tiny-pythia at step" in it.status.value
     choose(it, "tiny-pythia", step="0")
     assert "nothing to download" in it.status.value
-    it.button.click()
+    press(it)
     assert (it.lm.name, it.lm.step) == ("tiny-pythia", 0)
     choose(it, "tiny-pythia", step="3")
     assert "the nearest are 2 and 4" in it.status.value

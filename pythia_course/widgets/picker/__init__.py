@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import time
 from contextlib import contextmanager
 
 import ipywidgets
@@ -11,25 +12,37 @@ import traitlets
 import pythia_course
 from pythia_course import suite
 from pythia_course.hub.addresses import DEFAULT_MODEL, MODEL_VARIABLE
-from pythia_course.machine.budget import what_fits
-from pythia_course.machine.memory import available_memory, in_words
 from pythia_course.widgets.common.keyboard import KeyGuard
 from pythia_course.widgets.common.status import Status
 from pythia_course.widgets.common.still import WithStill
+from pythia_course.widgets.picker.described import describe
+from pythia_course.widgets.picker.download import Download
 
 ON_THE_HUB = ("EleutherAI/pythia-160m", "EleutherAI/pythia-410m")
 ANOTHER = "another id…"
 ASK_FOR_ID = "Type a model's id, for example EleutherAI/pythia-1b or EleutherAI/pythia-1.4b, and press Enter."
+SECONDS_FOR_A_CLICK = 0.15
 NO_ANSWER = (
     "The hub has not answered yet; is there a network? The models that ship with the course need none. "
     "Open tries all the same."
 )
 
 
+class _Opened(traitlets.Any):
+    """The open model: whoever asks while another is being opened waits for that one."""
+
+    def get(self, obj, cls=None):
+        if obj is not None:
+            obj.wait()
+        return super().get(obj, cls)
+
+
 class ModelPicker(WithStill, ipywidgets.VBox):
     """A list of models, what each takes to download and hold, and a button that opens the one chosen.
 
-    `picker.lm` is the open model; at first it is `load(default)`, so that a cell below can use it at once.
+    `picker.lm` is the open model; at first it is `load(default)`, so that a cell below can use it at once.  A cell that
+    asks for it while a model is being opened waits for that model; stopping the cell stops the opening, as the button
+    does.
     default: a name as `pythia_course.load` takes it, or a model that is open already, which then is not opened again.
     load, plan: used in place of `pythia_course.load` and `download_plan`.  patience: seconds to wait for the hub
         before saying that it does not answer.
@@ -37,11 +50,13 @@ class ModelPicker(WithStill, ipywidgets.VBox):
     Raises what `load` raises when the default cannot be opened; later failures are shown in place.
     """
 
-    lm = traitlets.Any(help="The open model; picker.observe(handler, 'lm') tells of another.")
+    lm = _Opened(help="The open model; picker.observe(handler, 'lm') tells of another.")
 
     def __init__(self, default=None, *, load=None, plan=None, patience=5.0):
         self._load, self._plan, self._patience = load or pythia_course.load, plan or _download_plan, patience
         self._callbacks, self._lock, self._question = [], threading.Lock(), None
+        self._wanted, self._opening, self._stopped = None, None, threading.Event()
+        self._idle = threading.Event()
         is_open = hasattr(default, "trace")
         name = default.name if is_open else os.fspath(default or os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL)
         lm = default if is_open else self._load(name)
@@ -88,16 +103,30 @@ class ModelPicker(WithStill, ipywidgets.VBox):
             )
         return name, int(step) if step else None
 
+    def wait(self):
+        """Wait until no model is being opened.  Raises KeyboardInterrupt when stopped, and then opens none."""
+        _let_clicks_in()
+        opening = self.__dict__.get("_opening")
+        if opening is None or opening is threading.current_thread():
+            return
+        try:
+            while not self._idle.wait(0.1):  # not join: interrupted, it takes the thread for one that has ended
+                pass
+        except KeyboardInterrupt:
+            self._stopped.set()
+            raise
+
     def _chosen(self, _change):
-        """Say what the new choice takes; until that is known it cannot be opened."""
+        """Say what the new choice takes; pressed before that is known, the button opens it right after."""
         _show(self.other, self.model.value == ANOTHER)
-        self.button.disabled = True
         with self._lock:
             question = self._question = object()
+        self.button.disabled = True
         with self.status.reporting():
             name, step = self._choice()
             if not name:
                 return self.status.say(ASK_FOR_ID)
+            self.button.disabled = False
             self.status.say(f"Asking what {name} takes …")
             self._start(threading.Thread(target=self._look_up, args=(question, name, step)))
             no_answer = (question, self.status.say, NO_ANSWER)
@@ -119,21 +148,40 @@ class ModelPicker(WithStill, ipywidgets.VBox):
     def _answer(self, question, show, what, final=True):
         """Show an answer, unless its question is answered already or another choice was made since."""
         with self._lock:
-            if question is self._question:
-                show(what)
-                self.button.disabled = False
-                self._question = None if final else question
+            if question is not self._question:
+                return
+            show(what)
+            self._question = None if final else question
+            wanted = self._wanted is question
+        if wanted:
+            self._open()
 
     def _pressed(self, _button):
-        """Open the choice. The notebook waits meanwhile, so that a cell run after it has the new model."""
-        if self.button.disabled:  # pressed before it was said what the choice takes
-            return
-        with self.status.reporting(), self._working():
+        """Open the choice; while one is being opened, stop that."""
+        if self._opening:
+            return self._stopped.set()
+        with self._lock:
+            self._wanted = self._question
+        if self._wanted is None or NO_ANSWER in self.status.value:
+            self._open()
+
+    def _open(self):
+        """Open the choice in a thread of its own, so that the button can stop it."""
+        with self.status.reporting():
             name, step = self._choice()
+            self._stopped.clear()
+            self._idle.clear()
+            self._opening = threading.Thread(target=self._work, args=(name, step))
+            self._start(self._opening)
+
+    def _work(self, name, step):
+        with self._working(), self.status.reporting():
             self.status.say(f"Opening {name} …")
             try:
-                lm = self._load(name, step=step, progress=_Download(self))
-            except (Exception, KeyboardInterrupt) as error:
+                lm = self._load(name, step=step, progress=Download(self))
+            except KeyboardInterrupt:
+                return self.status.say(f"Stopped: {_title(self.lm)} is still open. What was fetched is kept.")
+            except Exception as error:
                 return self.status.fail(error, after=f"{_title(self.lm)} is still open.")
             self._opened(lm)
 
@@ -146,63 +194,28 @@ class ModelPicker(WithStill, ipywidgets.VBox):
     @contextmanager
     def _working(self):
         with self._lock:
-            self._question = None  # what a late answer would say is of no use any more
-        self.button.disabled = True
+            self._question = self._wanted = None  # what a late answer would say is of no use any more
+        self.button.description, self.button.button_style = "Stop", "warning"
         try:
             yield
         finally:
-            self.button.disabled = False
+            self.button.description, self.button.button_style = "Open", "primary"
             _show(self.progress, False)
             self.progress.value = 0
+            self._opening = None
+            self._idle.set()
 
 
-class _Download:
-    """Moves a picker's progress bar, and says when a busy hub makes one wait."""
-
-    def __init__(self, picker):
-        self._picker, self._said = picker, picker.status.value
-
-    def __call__(self, done, total):
-        bar = self._picker.progress
-        bar.value = 100 * done // max(total, 1)
-        bar.description = f"{bar.value}%"
-        _show(bar, True)
-        self._picker.status.value = self._said
-
-    def waiting(self, seconds):
-        self._picker.status.say(f"The hub is busy and asks to wait: going on in {seconds} s …")
+def _let_clicks_in():
+    """In a notebook's cell: give a click just before it, which comes to another thread, the time to be heard first."""
+    in_a_cell = threading.current_thread() is threading.main_thread() and "ipykernel" in sys.modules
+    if in_a_cell:
+        time.sleep(SECONDS_FOR_A_CLICK)
 
 
 def _text_field(description, placeholder, value=""):
     """A field that tells of what was typed when Enter is pressed or the focus leaves it."""
     return ipywidgets.Text(value, description=description, placeholder=placeholder, continuous_update=False)
-
-
-def describe(name, plan):
-    """What a model takes, in a few sentences.  plan: as `download_plan` gives it."""
-    if plan.bytes_to_download:
-        cached = f" ({in_words(plan.bytes_cached)} of it are here already)" if plan.bytes_cached else ""
-        first = f"{name}: {in_words(plan.bytes_to_download)} to download{cached}"
-    else:
-        first = f"{name} is on this machine: nothing to download"
-    free = available_memory()
-    here = f"; {in_words(free)} are free here" if free < sys.maxsize else ""
-    memory = f"It takes {in_words(plan.memory_needed)} of memory{_in_half(plan)}{here}."
-    return " ".join(filter(None, [f"{first}.", memory, _warning(plan, free), plan.note]))
-
-
-def _in_half(plan):
-    """Says so where the model would be opened in fewer bytes than usual."""
-    return "" if plan.dtype == "float32" else f" in {plan.dtype}, since float32 would leave too little"
-
-
-def _warning(plan, free):
-    """What keeps a model from being opened, if anything does."""
-    if plan.memory_needed > free:
-        return f"That is too much: {what_fits(free)}."
-    if plan.bytes_to_download > plan.disk_free:
-        return f"The disk has room for {in_words(plan.disk_free)} only."
-    return ""
 
 
 def _title(lm):
