@@ -190,7 +190,7 @@ def test_a_plan_says_what_load_will_do(pythia, memory):
     ],
 )
 def test_the_picker_says_it_before(changes, said, monkeypatch):
-    monkeypatch.setattr(picker, "available_memory", lambda: 2 * GB)
+    monkeypatch.setattr(picker.described, "available_memory", lambda: 2 * GB)
     fields = {"bytes_to_download": 375 * MB, "bytes_cached": 0, "memory_needed": 649 * MB}
     assert said in picker.describe("it", Plan("it", "main", {}, **(fields | changes)))
 
