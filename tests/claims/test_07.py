@@ -12,8 +12,9 @@ from support.claims import says
 
 from pythia_course import load, suite
 from pythia_course.tiny import corpus, words
+from pythia_course.tiny.ngrams import NGrams
 from pythia_course.tiny.sources import true_weather
-from pythia_course.tiny.train import training_log
+from pythia_course.tiny.train import learning_rate, training_log
 
 NEW = (
     "The baker of Lund keeps a wooden whale under the flour sacks.",
@@ -69,14 +70,15 @@ def test_knowing_nothing():
     "Only what is left, about 0.01 nats here, can be about that batch itself.",
 )
 def test_batch_1_teaches_mostly_what_helps_everywhere():
-    seen, *unseen = (corpus.batch(number).tokens for number in (1, *range(6300, 6304)))
+    seen, *unseen = (corpus.batch(number).tokens for number in (1, *range(6300, 6303)))
     fall, *others = (losses(1, tokens).mean() - losses(2, tokens).mean() for tokens in (seen, *unseen))
     assert 0.005 < fall - np.mean(others) < 0.02 and np.mean(others) > 0.7 * fall
 
 
 @says(
     "07",
-    "By now the model hardly gets better at new text. On text that it has just read it does, by about a hundredth of a nat "
+    "By now the model hardly gets better at new text. On text that it has just read it does, by about a "
+    "hundredth of a nat "
     "per token",
     "So the data leave a trace in the weights.",
     "Between steps 5,400 and 6,200 the model read 800 batches.",
@@ -84,7 +86,7 @@ def test_batch_1_teaches_mostly_what_helps_everywhere():
 def test_what_was_just_read_leaves_a_trace():
     found = {}
     for kind, start in (("seen", 5425), ("unseen", 7025)):  # other batches than the lesson takes
-        batches = [corpus.batch(number) for number in range(start, start + 750, 75)]
+        batches = [corpus.batch(number) for number in range(start, start + 750, 90)]
         tokens = [batch.tokens[::4] for batch in batches]
         planted = [batch.sources[::4, 1:] == corpus.SOURCE_NAMES.index("planted") for batch in batches]
         found[kind] = [
@@ -99,7 +101,8 @@ def test_what_was_just_read_leaves_a_trace():
     "07",
     "Their loss falls between steps 600 and 1,400, when induction heads form (lesson 06).",
     "The sums improve slowly, to the end.",
-    "What is much the same in every document (the words of a table, the frame of a function) comes first, most of it before "
+    "What is much the same in every document (the words of a table, the frame of a function) comes "
+    "first, most of it before "
     "step 600.",
 )
 @pytest.mark.parametrize("seed", SEEDS)
@@ -204,7 +207,8 @@ def test_the_divergence_punishes_sharpness():
 
 @says(
     "07",
-    "Are ours a fair control? Not quite: they are shorter, and the model finds them harder even when it has seen neither kind.",
+    "Are ours a fair control? Not quite: they are shorter, and the model finds them harder even when it "
+    "has seen neither kind.",
     "The best would be planted sentences that chance had held back, but none was.",
     "some of the gap to the dotted line below is not memory",
 )
@@ -221,7 +225,8 @@ def test_our_new_sentences_are_harder_than_planted_ones_not_yet_shown():
 @says(
     "07",
     "their loss has fallen too, though not as far as that of the orange ones at the end (16 times: 3.9 against 2.9)",
-    "the model forgets: the loss climbs back, most of the way within the next two thousand steps, while what is shown again "
+    "the model forgets: the loss climbs back, most of the way within the next two thousand steps, while "
+    "what is shown again "
     "and again until the end (orange) is kept",
     "at the end the blue sentences shown 256 times have 5.1 nats, those shown once 6.6",
     "It rises: as the model gets surer of its corpus, these sentences become more surprising.",
@@ -261,21 +266,21 @@ def arithmetic():
 
 
 @cache
-def sums():
-    """Other sums than the lesson's: (number, right or not), the totals, both (100, 10)."""
+def sums(step=6200, each=10):
+    """Other sums than the lesson's, right or not, and their totals: both (number, sum)."""
     draw = np.random.RandomState(1)
-    asked = [(a, int(b)) for a in range(1, 101) for b in draw.choice(np.arange(1, 101), 10, replace=False)]
+    asked = [(a, int(b)) for a in range(1, 101) for b in draw.choice(np.arange(1, 101), each, replace=False)]
     prompts = [[corpus.END_OF_TEXT, *corpus.encode(f"{a} + {b} =")[:-1]] for a, b in asked]
     right = np.zeros(len(asked), bool)
     for length in set(map(len, prompts)):
         places = [place for place, ids in enumerate(prompts) if len(ids) == length]
         ids = torch.tensor([prompts[place] for place in places])
         for _ in range(4):
-            ids = torch.cat([ids, model(6200)(ids).logits[:, -1:].argmax(-1)], 1)
+            ids = torch.cat([ids, model(step)(ids).logits[:, -1:].argmax(-1)], 1)
         for place, row in zip(places, ids[:, length:], strict=True):
             number = re.match(r" (\d+)\b", corpus.decode(row))
             right[place] = bool(number) and int(number[1]) == sum(asked[place])
-    return right.reshape(100, 10), np.array([a + b for a, b in asked]).reshape(100, 10)
+    return right.reshape(100, each), np.array([a + b for a, b in asked]).reshape(100, each)
 
 
 @cache
@@ -285,7 +290,8 @@ def tokens_of(number):
 
 @says(
     "07",
-    "What goes with failure more is how the tokenizer writes the result: where it is one token, as 13 or 37 are and 63 (“6”, "
+    "What goes with failure more is how the tokenizer writes the result: where it is one token, as 13 or "
+    "37 are and 63 (“6”, "
     "“3”) is not, fewer than half of the sums are right, also among results of 20 and more.",
     "They are hard, but they are few",
 )
@@ -300,11 +306,14 @@ def test_results_of_one_token_fail():
 
 @says(
     "07",
-    "No: both groups have about as many results of one token, and among the other results the frequent numbers are still "
+    "No: both groups have about as many results of one token, and among the other results the frequent "
+    "numbers are still "
     "ahead.",
-    "The tokenizer was made from the corpus, so frequent numbers became single tokens: half of the frequent ones are, hardly "
+    "The tokenizer was made from the corpus, so frequent numbers became single tokens: half of the "
+    "frequent ones are, hardly "
     "any of the rare ones.",
-    "in this corpus, with this seed, accuracy goes with frequency, and neither size nor the length of the result explains it "
+    "in this corpus, with this seed, accuracy goes with frequency, and neither size nor the length of "
+    "the result explains it "
     "away; the length of the number itself might",
     "the most frequent number is 37, then 74, then 10 …, by Zipf's law, in an order that has nothing to do with size",
 )
@@ -328,11 +337,98 @@ def test_a_difference_is_a_sum():
 
 @says("07", "No other text of the corpus is like them.")
 def test_no_planted_sentence_stands_elsewhere():
-    texts = "\n".join(d.text for step in range(0, 400, 20) for d in corpus.batch(step).documents if d.source != "planted")
+    texts = "\n".join(
+        d.text for step in range(0, 400, 20) for d in corpus.batch(step).documents if d.source != "planted"
+    )
     assert not any(sentence[:20] in texts for sentence in corpus.planting())
 
 
 @says("07", "5 documents in 100 pull at weights that the other 95 use as well")
 def test_the_share_of_the_weather():
-    made = [d.source for step in range(0, 6000, 60) for d in corpus.batch(step).documents]
+    made = [d.source for step in range(0, 6000, 200) for d in corpus.batch(step).documents]
     assert round(100 * made.count("weather") / len(made)) == 5
+
+
+@cache
+def ngrams():
+    """n-grams of one batch in 50, and what they say on rows that were in no batch: {n: (place, vocab)}."""
+    counted = NGrams(np.concatenate([corpus.batch(step).tokens for step in range(0, corpus.STEPS, 50)]), longest=4)
+    rows = corpus.batch(corpus.STEPS + 40).tokens[::4]  # other rows than the lesson's
+    contexts = np.lib.stride_tricks.sliding_window_view(rows[:, :-1], 3, axis=1).reshape(-1, 3)
+    return rows, {n: counted.probabilities(contexts, n) for n in range(1, 5)}
+
+
+@says(
+    "07",
+    "Here the model climbs a ladder: it comes nearest to the unigram first, then to the bigram, then to "
+    "longer n-grams.",
+    "(Nearest is not equal: even the closest approach leaves more than half a nat.",
+    "from step 256 on it moves away from all of them at once",
+    "So what it learns later is more than a count of a few tokens.",
+)
+def test_the_ladder_of_counts():
+    rows, said = ngrams()
+    answers, away, loss = rows[:, 3:].ravel(), {}, {}
+    for step in (32, 64, 128, 256, 600, 6200):
+        logits = model(step)(torch.as_tensor(rows[:, :-1], dtype=torch.long)).logits[:, 2:]
+        log_q = logits.reshape(len(answers), -1).double().log_softmax(-1).numpy()
+        loss[step] = -log_q[range(len(answers)), answers].mean()
+        away[step] = [(p * (np.log(p) - log_q)).sum(-1).mean() for p in said.values()]
+    assert [int(np.argmin(away[step])) + 1 for step in (32, 64, 6200)] == [1, 2, 4] and np.argmin(away[128]) >= 2
+    assert min(map(min, away.values())) > 0.5
+    for sooner, later in ((256, 600), (600, 6200)):
+        assert all(np.array(away[later]) > away[sooner])
+    best = min(-np.log(p[range(len(answers)), answers]).mean() for p in said.values())
+    assert loss[128] < best and loss[6200] < best / 2
+
+
+@says(
+    "07",
+    "NGrams does that: counted.strength is the number of sightings at which a context's own counts and the shorter",
+)
+def test_strength_is_where_both_weigh_the_same():
+    rows = np.tile([2, 3], (1, 8))  # 2 3 2 3 …
+    counted = NGrams(rows, longest=2)
+    seen = np.count_nonzero(rows[:, :-1] == 2)
+    unigram = counted.probabilities(np.empty((1, 0)), 1)[0, 3]
+    share = seen / (seen + counted.strength)
+    assert counted.probabilities(np.array([[2]]), 2)[0, 3] == pytest.approx(share + (1 - share) * unigram)
+
+
+@says(
+    "07",
+    "Here frequent numbers come first and rare ones later; the gap is widest on the way, and narrower at "
+    "the last of these "
+    "steps.",
+)
+def test_frequent_numbers_come_first():
+    often = np.array([arithmetic()[number] for number in range(1, 101)])
+    order = np.argsort(often, kind="stable")
+    right = {2200: sums(2200, 4)[0], 6200: sums()[0]}
+    gap = {step: some[order[-25:]].mean() - some[order[:25]].mean() for step, some in right.items()}
+    assert gap[2200] > 0.25 > 0.15 > gap[6200] > 0
+
+
+@says("07", "off by about (k − 1)/2n on average, after n sentences of a month that has k possible words")
+def test_how_far_a_counter_is_off():
+    p, n, draw = np.array([0.5, 0.25, 0.15, 0.1]), 2000, np.random.RandomState(0)
+    counts = draw.multinomial(n, p, 4000) / n
+    assert (p * np.log(p / counts)).sum(-1).mean() == pytest.approx(3 / (2 * n), rel=0.1)
+
+
+@says("07", "Echoes are different: their words are unrelated, so counts hardly help.")
+def test_counts_hardly_help_with_echoes():
+    counted = NGrams(np.concatenate([corpus.batch(step).tokens for step in range(0, corpus.STEPS, 200)]), longest=3)
+    loss = {}
+    for source in ("echoes", "stories", "python"):
+        rows = [[corpus.END_OF_TEXT, *corpus.encode(d.text.split("\n")[0])] for d in corpus.held_out(source, 30)]
+        pairs = np.array([triple for row in rows for triple in zip(row, row[1:], row[2:])])
+        said = counted.probabilities(pairs[:, :2], 3)
+        loss[source] = -np.log(said[range(len(pairs)), pairs[:, 2]]).mean()
+    assert loss["echoes"] > 1.4 * max(loss["stories"], loss["python"])
+
+
+@says("07", "(The learning rate is near its highest then, so that every batch pushes hard")
+def test_the_rate_is_near_its_peak():
+    rates = [learning_rate(step) for step in range(corpus.STEPS)]
+    assert min(rates[512:600]) > 0.95 * max(rates)

@@ -62,13 +62,13 @@ def token(word):
 def second_copies():
     """(loss in nats, lead of the right logit), means over the tokens of the second copies, from the bare model."""
     losses, leads = [], []
-    for ids in repeats():
-        logits = tiny().model(torch.tensor([ids])).logits[0, :-1]
-        right, count = torch.tensor(ids[1:]), len(ids) // 2 - 1
-        losses.append(torch.nn.functional.cross_entropy(logits, right, reduction="none")[-count:])
-        best = logits.topk(2).values
-        own = logits[range(len(right)), right]
-        leads.append((own - torch.where(logits.argmax(-1) == right, best[:, 1], best[:, 0]))[-count:])
+    for length in sorted(set(map(len, repeats()))):
+        ids = torch.tensor([row for row in repeats() if len(row) == length])
+        logits, right, count = tiny().model(ids).logits[:, :-1], ids[:, 1:], length // 2 - 1
+        losses.append(torch.nn.functional.cross_entropy(logits.mT, right, reduction="none")[:, -count:].flatten())
+        own, best = logits.gather(2, right[..., None])[..., 0], logits.topk(2).values
+        wrong = torch.where(logits.argmax(-1) == right, best[..., 1], best[..., 0])
+        leads.append((own - wrong)[:, -count:].flatten())
     return float(torch.cat(losses).mean()), float(torch.cat(leads).mean())
 
 
@@ -184,7 +184,8 @@ def brought_back(run, words, **place):
 @says(
     "11",
     "For two layers all that matters is in the stream of the word itself.",
-    "Then, in layer 2, it is copied to the last token, in one jump, and from there on the word's own place is worthless.",
+    "Then, in layer 2, it is copied to the last token, in one jump, and from there on the word's own "
+    "place is worthless.",
     "so a head of layer 2 did this",
     "It is not in the picture, because it is the same in both prompts: what it writes depends on the token before each "
     "place, and that did not change.",
@@ -258,7 +259,8 @@ def writes():
 
 @says(
     "11",
-    "The three induction heads, in the first three rows, read what (1, 3) writes at more than twice that, more than any "
+    "The three induction heads, in the first three rows, read what (1, 3) writes at more than twice "
+    "that, more than any "
     "other head's; (2, 3), which is not an induction head, hardly does.",
     "And who comes second, for all three? (1, 0) again.",
     "So the weights allow a match that is the same at any distance",
@@ -279,7 +281,8 @@ def test_the_weights_name_the_same_two(still):
 
 @says(
     "11",
-    "With the first MLP in between, the three induction heads copy nearly as strictly as a matrix can; the fourth head of "
+    "With the first MLP in between, the three induction heads copy nearly as strictly as a matrix can; "
+    "the fourth head of "
     "their layer does so less, and none of layer 1 does.",
     "From the bare embedding the scores are far lower.",
 )
@@ -325,7 +328,9 @@ def cut(queries=(), keys=(), by="zero"):
         q, k = (run.residual[2] - sum(written(run, head, always, by) for head in gone) for gone in (queries, keys))
         q, k = (block.attention.query_key_value(block.input_layernorm(s)).view(-1, 4, 3, 32) for s in (q, k))
         q, k = rotated(q[:, :, 0].transpose(0, 1)), rotated(k[:, :, 1].transpose(0, 1))
-        weights = (q @ k.mT / 32**0.5).masked_fill(torch.ones(q.shape[1], q.shape[1]).triu(1) > 0, -torch.inf).softmax(-1)
+        weights = (
+            (q @ k.mT / 32**0.5).masked_fill(torch.ones(q.shape[1], q.shape[1]).triu(1) > 0, -torch.inf).softmax(-1)
+        )
         scores.append(weights[:3].diagonal(-31, dim1=-2, dim2=-1)[:, 1:].mean(-1))
     return torch.stack(scores).mean(0)
 
@@ -344,7 +349,8 @@ def written(run, head, always, by):
     "By mean, no score changes by more than 0.02.",
     "But something is left without it, and two more wires matter: (1, 0) → keys, and (1, 3) → queries.",
     "cutting both ends should cost no more than cutting either",
-    "Both ends together leave no less than either alone: one wire, with two ends. And with both matches cut from the keys, "
+    "Both ends together leave no less than either alone: one wire, with two ends. And with both matches "
+    "cut from the keys, "
     "next to nothing is left.",
 )
 def test_the_wires():
@@ -384,9 +390,11 @@ def leads(*silenced, lines=60, seed=7):
 
 @says(
     "11",
-    "It prefers the first place (see “c x”), and “b x” overcomes that in most lines; in the last column, p's lead after "
+    "It prefers the first place (see “c x”), and “b x” overcomes that in most lines; in the last column, "
+    "p's lead after "
     "“a x” is above its lead after “b x” in line after line.",
-    "Without (1, 0), the head that looks two tokens back, that is a toss-up: the word before x no longer makes a difference.",
+    "Without (1, 0), the head that looks two tokens back, that is a toss-up: the word before x no longer makes a "
+    "difference.",
     "Silencing one of its neighbours in layer 1 leaves it in place.",
     "So in tiny-pythia (one seed) induction compares two tokens, in the wires and in what the model predicts.",
 )
@@ -400,13 +408,18 @@ def test_two_matching_tokens_beat_one():
         assert (leads(head)[:, 0] > leads(head)[:, 1]).float().mean() > 0.95
 
 
-@says("11", "(1, 0) looks two tokens back.", "So the key at a token holds not only which token stood before it, from (1, 3)")
+@says(
+    "11",
+    "(1, 0) looks two tokens back.",
+    "So the key at a token holds not only which token stood before it, from (1, 3), but also which stood before that, "
+    "from (1, 0).",
+)
 def test_one_head_looks_two_back():
     back = attention(1).diagonal(-2, dim1=-2, dim2=-1).mean((0, 2))
     assert back[0] > 0.8 and back[1:].max() < 0.2
 
 
-@says("11", "lm.ablate silences parts of a model while a block runs, and no longer, however the block ends: also by an error")
+@says("11", "however the block ends: also by an error")
 def test_silence_ends_with_the_block():
     before = second_copies()[0]
     with pytest.raises(ZeroDivisionError), tiny().ablate(heads=[(1, 3)]):
@@ -423,3 +436,65 @@ def test_a_patch_of_another_length_is_refused():
 @says("11", "Here that concerns 8 of each head's 32 dimensions")
 def test_eight_of_32_dimensions_turn():
     assert (tiny().spec.rotary_dims, tiny().spec.head_dim) == (8, 32)
+
+
+@says("11", "Six words in no sensible order, a new line, and the first two again. tiny-pythia is sure what comes next.")
+def test_the_prompt():
+    probabilities = trace("clean").logits[-1].softmax(-1)
+    assert int(probabilities.argmax()) == token("rice") and probabilities.max() > 0.9
+
+
+@says(
+    "11", "And this is no anecdote of six words:", "(1, 3) alone brings nearly everything back in the second experiment"
+)
+def test_other_swaps_say_the_same():
+    draw, single = Random(3), [word for word in EVERYDAY if len(tiny().tokenizer(" " + word)["input_ids"]) == 1]
+    shares = []
+    for _ in range(10):
+        a, b, c, d, e, f = draw.sample(single, 6)
+        clean, swapped = (
+            tiny().trace(" ".join(["", *order]) + f"\n {a} {b}", keep=["z", "logits"])
+            for order in ((a, b, c, d, e, f), (a, d, c, b, e, f))
+        )
+        with tiny().patch(clean, heads=[(1, 3)]):
+            now = tiny().trace(swapped.ids, keep=["logits"]).logits[-1]
+        right, wrong = token(c), token(e)
+        good, bad, now = (float(x[right] - x[wrong]) for x in (clean.logits[-1], swapped.logits[-1], now))
+        shares.append((now - bad) / (good - bad))
+    assert sorted(shares)[5] > 0.6
+
+
+@says(
+    "11",
+    "It ignores the MLPs in between: in a parallel block what a head writes reaches neither the MLP nor "
+    "the heads of its own "
+    "layer, only later ones",
+    "And the stream is a sum: the embedding, and what each half of each layer added.",
+)
+def test_a_parallel_block_reads_one_stream():
+    run = trace("clean")
+    torch.testing.assert_close(
+        run.residual[0] + sum(run.attn_out) + sum(run.mlp_out), run.residual[4], atol=1e-4, rtol=1e-3
+    )
+    with tiny().ablate(attention=[1]):
+        silent = tiny().trace(TEXTS["clean"], keep=["mlp_out", "z"])
+    torch.testing.assert_close(silent.mlp_out[1], run.mlp_out[1])
+    assert not torch.allclose(silent.mlp_out[2], run.mlp_out[2], atol=1e-2)
+
+
+@says("11", "W_QK holds as written only at distance 0, elsewhere a rotation stands between W_Q and W_K")
+def test_a_rotation_stands_between_the_two():
+    q, k = torch.randn(2, 1, 12, 32, generator=torch.Generator().manual_seed(0))
+    plain, turned = q[0] @ k[0].T, rotated(q)[0] @ rotated(k)[0].T
+    torch.testing.assert_close(plain.diagonal(), turned.diagonal(), atol=1e-4, rtol=1e-4)
+    assert (plain - turned).abs().max() > 1
+
+
+@says("11", "the heads of layer 2 read words in the form that MLP 0 gives them")
+def test_the_heads_read_what_the_first_mlp_gives():
+    usual = usual_stripes()
+    with tiny().ablate(mlps=[0], by="mean", over=tiny().means(rows())):
+        without_mlp = stripes()
+    with tiny().ablate(mlps=[1], by="mean", over=tiny().means(rows())):
+        control = stripes()
+    assert (without_mlp / usual).max() < 0.2 and (control / usual).min() > 0.8
