@@ -77,9 +77,9 @@ def test_batch_1_teaches_mostly_what_helps_everywhere():
 
 @says(
     "07",
-    "By now the model hardly gets better at new text. On text that it has just read it does, by about a "
-    "hundredth of a nat "
-    "per token",
+    "By now the model hardly gets better at new text.",
+    "On text that it has just read it does, by about a hundredth of a nat per token, although it read each of these batches "
+    "only once.",
     "So the data leave a trace in the weights.",
     "Between steps 5,400 and 6,200 the model read 800 batches.",
 )
@@ -432,3 +432,12 @@ def test_counts_hardly_help_with_echoes():
 def test_the_rate_is_near_its_peak():
     rates = [learning_rate(step) for step in range(corpus.STEPS)]
     assert min(rates[512:600]) > 0.95 * max(rates)
+
+
+@says("07", "(Counted in all 6,200 batches, the longer n-grams would be somewhat better.")
+def test_more_counting_makes_longer_ngrams_better():
+    rows, said = ngrams()
+    thinner = NGrams(np.concatenate([corpus.batch(step).tokens for step in range(0, corpus.STEPS, 400)]), longest=4)
+    contexts, answers = np.lib.stride_tricks.sliding_window_view(rows, 4, axis=1).reshape(-1, 4), rows[:, 3:].ravel()
+    few = -np.log(thinner.probabilities(contexts[:, :3], 4)[range(len(answers)), answers]).mean()
+    assert -np.log(said[4][range(len(answers)), answers]).mean() < few - 0.05
