@@ -78,8 +78,8 @@ def test_batch_1_teaches_mostly_what_helps_everywhere():
 @says(
     "07",
     "By now the model hardly gets better at new text.",
-    "On text that it has just read it does, by about a hundredth of a nat per token, although it read each of these batches "
-    "only once.",
+    "On text that it has just read it does, by about a hundredth of a nat per token, although it read each of these "
+    "batches only once.",
     "So the data leave a trace in the weights.",
     "Between steps 5,400 and 6,200 the model read 800 batches.",
 )
