@@ -92,9 +92,7 @@ WITHOUT_ALT = {
     "parallel_attention_and_mlp": 8,
     "pythia_vs_gpt2": 9,
     "training_checkpoints": 16,
-    "open_training_data": 13,
     "pythia_and_gpt_neo": 12,
-    "interpretability_lab": 15,
 }
 
 

@@ -1,6 +1,7 @@
 """Which sums a tiny model may have read: its whole training written anew, without cutting it into tokens."""
 
 import re
+from functools import cache
 
 from pythia_course.machine.bars import bar
 
@@ -10,20 +11,27 @@ from .dice import Dice
 # Documents of a batch, planted sentences aside. How many fit shows only when they are cut into tokens, which takes five
 # times as long; the most in any of the 6,200 batches is 96.
 MOST_DOCUMENTS = 100
-_SUM = re.compile(r"^(\d+) \+ (\d+) =", re.MULTILINE)
+_SUM = re.compile(r"^(\d+) ([+-]) (\d+) =", re.MULTILINE)
 
 
-def readable_sums(steps: int = STEPS, seed: int = 0) -> set[tuple[int, int]]:
-    """The pairs (a, b) whose sum "a + b" may have been read before step `steps`: what is not in it never was.
+def readable_sums(steps: int = STEPS, seed: int = 0, sign: str = "+") -> set[tuple[int, int]]:
+    """The pairs (a, b) whose "a + b" (or "a - b", by `sign`) may have been read before step `steps`; no other was.
 
     A few sums too many are in it: those of documents for which a batch had no room left.
     """
-    found = set()
+    return set(_readable(steps, seed)[sign])
+
+
+@cache
+def _readable(steps, seed):
+    """The sums and the differences: {sign: pairs}."""
+    found = {"+": set(), "-": set()}
     with bar(steps, "Writing the Tiny Pile anew") as shown:
         for step in range(steps):
             for document in _documents(step, seed):
                 if document.source == "arithmetic":
-                    found.update((int(a), int(b)) for a, b in _SUM.findall(document.text))
+                    for a, sign, b in _SUM.findall(document.text):
+                        found[sign].add((int(a), int(b)))
             shown.update()
     return found
 

@@ -27,3 +27,9 @@ def test_every_sum_of_the_batches_is_found_and_nothing_is_invented():
     assert in_batches <= found and len(found) < 1.3 * len(in_batches)
     assert all(1 <= a <= 100 and 1 <= b <= 100 for a, b in found)
     assert found > sums.readable_sums(10)
+
+
+def test_differences_are_found_too():
+    found = sums.readable_sums(10, sign="-")
+    assert found and all(a >= b for a, b in found)
+    assert any(f"{a} - {b} = {a - b}" in d.text for a, b in found for d in corpus.batch(0).documents)
