@@ -48,6 +48,18 @@ def refuse_length(ids, context: int, name: str) -> None:
         )
 
 
+def refuse_padding(tokenizer, prompt, number: int) -> None:
+    """ValueError for ids, the number-th prompt of several, that were filled up with a token that is no text."""
+    filler = tokenizer.pad_token_id
+    if isinstance(prompt, str) or filler is None or filler in (tokenizer.eos_token_id, tokenizer.bos_token_id):
+        return
+    if filler in token_ids(tokenizer, prompt):
+        raise ValueError(
+            f"Prompt {number} holds {tokenizer.pad_token}, which is no text: give the texts themselves, in a list; each "
+            "is read alone, without padding."
+        )
+
+
 def _refuse_broken_text(text: str) -> None:
     try:
         text.encode("utf-8")

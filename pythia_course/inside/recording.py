@@ -15,6 +15,7 @@ from pythia_course.inside.with_blocks import Block
 if TYPE_CHECKING:
     import torch
 
+ONLY_EAGER = "Only eager attention shows its weights: run lm.model.set_attn_implementation('eager') first."
 _LOCKS, _MAKING_LOCKS = WeakKeyDictionary(), Lock()
 
 
@@ -28,9 +29,9 @@ def hooks(places) -> Block:
 
 
 def run_quietly(model, run):
-    """What `run()` gives, with no gradients and no dropout; one at a time for each model.
+    """What `run()` gives, with no gradients, no dropout and no autocast; one at a time for each model.
 
-    The model's own mode and torch's come back by single calls into C, which a Stop comes before or after.
+    Each part's own mode and torch's come back by single calls into C, which a Stop comes before or after.
     """
     import torch
 
@@ -38,15 +39,18 @@ def run_quietly(model, run):
         lock = _LOCKS.setdefault(model, RLock())  # re-entrant, for a hook that runs the model itself
     with lock:
         gradients = torch.is_grad_enabled()
-        awake = [part.__dict__ for part in model.modules() if part.training] if model.training else []
+        rounding = [device for device in ("cpu", "cuda", "mps") if torch.is_autocast_enabled(device)]
+        awake = [part.__dict__ for part in model.modules() if part.training]
         try:
             any(map(setitem, awake, repeat("training"), repeat(False)))
+            any(map(torch.set_autocast_enabled, rounding, repeat(False)))
             try:
                 torch._C._set_grad_enabled(False)
                 return run()
             finally:
                 torch._C._set_grad_enabled(gradients)
         finally:
+            any(map(torch.set_autocast_enabled, rounding, repeat(True)))
             any(map(setitem, awake, repeat("training"), repeat(True)))
 
 
@@ -97,6 +101,8 @@ class Recorder:
 
     def see_attention(self, number, module, args, out):
         added, weights = out
+        if weights is None and "attention" in self.fields:
+            raise ValueError(ONLY_EAGER)
         if "attn_out" in self.fields:
             self.keep("attn_out", number, added[0])
         if "attention" in self.fields:
