@@ -1,5 +1,7 @@
 """Numbers that would be wrong without a word, said before anything is shown of them: nan, inf, rounded frequencies."""
 
+from math import isfinite
+
 from pythia_course.inside.anatomy import FAMILIES
 from pythia_course.inside.recording import hooks
 
@@ -11,7 +13,7 @@ def refuse_no_numbers(lm, ids, arrays) -> None:
     The model runs once more for the name, only then.
     """
     # A sum is quicker than a look at each number; it may grow too large by itself, so the look has the last word.
-    if all(array.sum().isfinite() or array.isfinite().all() for array in arrays):
+    if all(isfinite(array.sum().item()) or array.isfinite().all() for array in arrays):
         return
     seen = []
     layers = lm.model.get_submodule(FAMILIES[lm.spec.family].layers)
@@ -45,12 +47,14 @@ def refuse_rounded_frequencies(lm) -> None:
     if not path or lm.model.config.rope_parameters.get("rope_type", "default") != "default":
         return
     there = lm.model.get_submodule(path).inv_freq
+    kinds = [kind for kind in (torch.bfloat16, torch.float16) if torch.equal(there.to(kind).float(), there.float())]
+    if not kinds:
+        return  # quick, for this is asked before each pass
     # as in `GPTNeoXRotaryEmbedding.compute_default_rope_parameters`
     right = 1 / lm.spec.rope_base ** (torch.arange(0, 2 * len(there), 2).float() / (2 * len(there)))
     right, there = right.to(there.device), there.float()
-    if not there.allclose(right, rtol=1e-4) and any(
-        there.allclose(right.to(kind).float(), rtol=1e-6) for kind in (torch.bfloat16, torch.float16)
-    ):
+    rounded = any(there.allclose(right.to(kind).float(), rtol=1e-6) for kind in kinds)
+    if rounded and not there.allclose(right, rtol=1e-4):
         raise ValueError(
             f"The rotary frequencies of {lm.name} were rounded when it was cast to another dtype: open it anew, "
             "load(…, dtype=…), which keeps them."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import repeat
+from itertools import chain, repeat
 from operator import setitem
 from threading import Lock, RLock
 from typing import TYPE_CHECKING
@@ -41,17 +41,23 @@ def run_quietly(model, run):
         gradients = torch.is_grad_enabled()
         rounding = [device for device in ("cpu", "cuda", "mps") if torch.is_autocast_enabled(device)]
         awake = [part.__dict__ for part in model.modules() if part.training]
+        quiet, wake = (_switches(awake, rounding, to) for to in (False, True))
         try:
-            any(map(setitem, awake, repeat("training"), repeat(False)))
-            any(map(torch.set_autocast_enabled, rounding, repeat(False)))
+            any(quiet)
             try:
                 torch._C._set_grad_enabled(False)
                 return run()
             finally:
                 torch._C._set_grad_enabled(gradients)
         finally:
-            any(map(torch.set_autocast_enabled, rounding, repeat(True)))
-            any(map(setitem, awake, repeat("training"), repeat(True)))
+            any(wake)
+
+
+def _switches(parts, devices, to):
+    """An iterator in C that, once run through, has set the training mode of all parts and autocast on all devices."""
+    import torch
+
+    return chain(map(setitem, parts, repeat("training"), repeat(to)), map(torch.set_autocast_enabled, devices, repeat(to)))
 
 
 class Recorder:

@@ -93,7 +93,7 @@ class LanguageModel(Loaded):
     def trace(self, text, *, keep=None, unrotated: bool = False) -> Trace:
         """Run the model once over `text` and keep what it computed on the way; one thread at a time does.
 
-        text: a string, or one sequence of token ids (list, array or tensor).
+        text: a string, or one sequence of token ids (list, array or tensor), in which padding counts as text.
         keep: names of the arrays to keep, all but `z` when None; with fewer, long prompts fit into little memory.
         unrotated: keep `queries_unrotated` and `keys_unrotated` too.
         Raises ValueError or TypeError for a prompt that cannot be read, MemoryError for a trace that could
@@ -107,8 +107,10 @@ class LanguageModel(Loaded):
         recorder = Recorder(self.spec, self.model, fields)
         with hooks(recorder.places()):
             logits = self._forward(ids, every_position="logits" in fields)
-        arrays = recorder.arrays() | {"logits": logits}
-        refuse_no_numbers(self, ids, [array if name == "logits" else array[-1] for name, array in arrays.items()])
+        arrays = recorder.arrays()
+        last = [arrays["residual"][-1]] if "residual" in arrays else [array[-1] for array in arrays.values()]
+        refuse_no_numbers(self, ids, [logits, *last])
+        arrays["logits"] = logits
         return Trace(token_labels(self.tokenizer, ids), ids, **{name: arrays[name] for name in fields})
 
     def predict(self, text, k: int = 10) -> list[tuple[str, float]]:
@@ -163,12 +165,12 @@ class LanguageModel(Loaded):
     def means(self, over) -> dict[str, torch.Tensor]:
         """What each part of the model computes on average, over every position of a reference.
 
-        over: a text or ids, or several of them: a list, or a batch (row, position) of ids, without padding (ValueError).
+        over: a text or ids, or several of them: a list, or a batch (row, position) of ids; ValueError for padding.
         Back: {"z": (layer, head, head_dim), "attn_out": (layer, width), "mlp_out": (layer, width)}.
         """
         sums, positions = dict.fromkeys(("z", "attn_out", "mlp_out"), 0), 0
-        for number, prompt in enumerate(several(over)):
-            refuse_padding(self.tokenizer, prompt, number)
+        refuse_padding(self.tokenizer, prompts := several(over))
+        for prompt in prompts:
             trace = self.trace(prompt, keep=[*sums])
             sums = {field: total + getattr(trace, field).double().sum(-2) for field, total in sums.items()}
             positions += len(trace.ids)
