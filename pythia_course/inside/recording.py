@@ -57,7 +57,8 @@ def _switches(parts, devices, to):
     """An iterator in C that, once run through, has set the training mode of all parts and autocast on all devices."""
     import torch
 
-    return chain(map(setitem, parts, repeat("training"), repeat(to)), map(torch.set_autocast_enabled, devices, repeat(to)))
+    modes = map(setitem, parts, repeat("training"), repeat(to))
+    return chain(modes, map(torch.set_autocast_enabled, devices, repeat(to)))
 
 
 class Recorder:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from support.random_models import hooks_on, layers, opened, wrapped
 
-from pythia_course import load, measures
+from pythia_course import load
 
 IDS = [3, 2, 1, 7]
 READ = {
@@ -52,7 +52,7 @@ def test_what_breaks_at_one_position_only_is_said_too():
     lm = opened("neox")
     value = torch.full((lm.spec.layers, lm.spec.width), float("inf"))
     with lm.ablate(mlps=[2], by="mean", over={"mlp_out": value}):
-        with pytest.raises(FloatingPointError, match="first in layer 2: its weights hold none, so look at what changes"):
+        with pytest.raises(FloatingPointError, match="first in layer 2: its weights hold none"):
             lm.trace(IDS, keep=["attention", "mlp_out"])
     lm.trace(IDS)  # and it is gone with the block
 
@@ -69,14 +69,6 @@ def test_what_breaks_at_one_position_only_is_said_too():
         handle.remove()
 
 
-def test_what_is_too_large_for_float16_names_the_dtype_that_helps():
-    lm = load("tiny-pythia", dtype="float16")
-    layers(lm)[1].mlp.dense_4h_to_h.bias[:] = 60_000
-    layers(lm)[0].mlp.dense_4h_to_h.bias[:] = 60_000
-    with pytest.raises(FloatingPointError, match='first in layer 1: they grew too large for float16, .*dtype="float32"'):
-        lm.predict(IDS)
-
-
 def test_large_numbers_are_numbers():
     lm = wrapped(copy.deepcopy(opened("neox").model))
     lm.model.get_output_embeddings().weight.fill_(3e35)  # each logit is finite, and their sum is not
@@ -84,12 +76,6 @@ def test_large_numbers_are_numbers():
     lm.model.base_model.final_layer_norm.bias.fill_(1)
     logits = lm.trace(IDS * 5).logits
     assert logits.isfinite().all() and not logits.sum().isfinite()
-
-
-def test_no_head_is_the_best_of_scores_that_are_none():
-    with pytest.raises(ValueError, match=r"score of head \(1, 0\) is nan, so there is no best head"):
-        measures.best_head([[0.1, 0.2], [float("nan"), 0.3]])
-    assert measures.best_head([[0.1, 0.2], [0.0, 0.3]]) == (1, 1, 0.3)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)

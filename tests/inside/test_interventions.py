@@ -7,7 +7,18 @@ import signal
 import numpy as np
 import pytest
 import torch
-from support.random_models import MADE, close, hooks_on, layers, opened, output_bias, output_matrix, prompt, wrapped
+from support.random_models import (
+    MADE,
+    close,
+    hooks_on,
+    layers,
+    opened,
+    output_bias,
+    output_matrix,
+    prompt,
+    rounded,
+    wrapped,
+)
 
 import pythia_course
 from pythia_course.inside.tracing import AXES
@@ -439,7 +450,7 @@ def test_without_with_nothing_is_changed_and_the_notebook_says_so():
 
 @pytest.mark.parametrize("name", ["neox", "gpt2", "gpt2, parallel", "neo"])
 def test_in_bfloat16_a_patch_is_exact_and_an_ablation_is_the_edited_model(name):
-    lm = wrapped(copy.deepcopy(opened(name).model).to(torch.bfloat16))
+    lm = wrapped(rounded(opened(name).model, torch.bfloat16))
     ids, corrupted = two_prompts(lm)
     clean = lm.trace(ids, keep=KEPT)
     with lm.patch(clean, residual=1):
@@ -471,7 +482,7 @@ def test_of_a_text_generated_under_a_patch_one_token_is_patched_and_a_second_ref
         with lm.patch([8, 9, 4], residual=place):
             likeliest = logits(lm, [5, 6, 7])[-1].argmax()
             assert (lm.model.generate(ids, max_new_tokens=1, **words)[:, 3] == likeliest).all()
-            with pytest.raises(ValueError, match="prompt of 3 tokens and this one has 4: .* generate one token at most"):
+            with pytest.raises(ValueError, match="of 3 tokens and this one has 4: .* generate one token at most"):
                 lm.model.generate(ids, max_new_tokens=2, **words)
     lm.model.generate(ids, max_new_tokens=2, **words)
     assert hooks_on(lm.model) == 0

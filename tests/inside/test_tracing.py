@@ -18,6 +18,7 @@ from support.random_models import (
     output_bias,
     output_matrix,
     prompt,
+    rounded,
     wrapped,
 )
 from transformers import GPT2Config, GPT2LMHeadModel
@@ -259,7 +260,7 @@ def never_runs(monkeypatch):
         ([1, None], TypeError, "whole numbers"),
         ([10**30], TypeError, "whole numbers"),
         (np.array(5), TypeError, r"one sequence of token ids; this has shape \(\)"),
-        (torch.tensor([1, 2]).to_sparse(), TypeError, "an ordinary tensor of whole numbers, and this one is sparse_coo"),
+        (torch.tensor([1, 2]).to_sparse(), TypeError, "an ordinary tensor .*, and this one is sparse_coo"),
         (torch.tensor([1, 2], device="meta"), TypeError, "ordinary tensor .* this one is meta"),
         ("a \ud83e b", ValueError, "half a character.*place 2"),
     ],
@@ -410,7 +411,7 @@ def test_a_traced_array_can_be_used_in_a_gradient():
 
 @pytest.mark.parametrize("name", ["neox", "gpt2", "neo"])
 def test_a_bfloat16_model_gives_float32_arrays_that_are_its_own(name):
-    lm = wrapped(copy.deepcopy(opened(name).model).to(torch.bfloat16))
+    lm = wrapped(rounded(opened(name).model, torch.bfloat16))
     trace = lm.trace(prompt(lm), keep=AXES)
     assert {getattr(trace, field).dtype for field in AXES} == {torch.float32}
     assert torch.equal(trace.logits, lm.model(trace.ids[None]).logits[0].float())
