@@ -2,6 +2,7 @@
 
 from pythia_course import suite
 from pythia_course.inside.anatomy import FAMILIES
+from pythia_course.inside.opened import other_rotation
 
 # Sources: Biderman et al. 2023, arXiv 2304.01373; Radford et al. 2019, "Language Models are Unsupervised Multitask
 # Learners"; the card of EleutherAI/gpt-neo-125m.
@@ -20,7 +21,7 @@ def describe(lm) -> dict[str, str]:
     window = f"the last {spec.attention_window} in every second layer" if spec.attention_window else "all before"
     return {
         "layers × heads, width": f"{spec.layers} × {spec.heads}, {spec.width}",
-        "positions": _rotation(lm) if spec.rotary_dims else "a learned table",
+        "positions": _positions(lm),
         "block": "parallel" if spec.parallel else "sequential",
         "output matrix": "tied to the embedding" if spec.tied else "its own",
         "GELU": {"gelu": "exact", "gelu_new": "tanh form"}.get(spec.activation, spec.activation),
@@ -39,13 +40,10 @@ def longest_run_of_spaces(tokenizer) -> int:
     return max((len(token) for token in tokenizer.get_vocab() if not token.strip("Ġ ")), default=0)
 
 
-def _rotation(lm) -> str:
-    """How much of a head turns, and what is not as in Pythia: another base, or frequencies scaled for long texts."""
-    spec, rope = lm.spec, lm.model.config.rope_parameters
-    base = "" if spec.rope_base == 10_000 else f", base {spec.rope_base:,.0f}"
-    kind = rope.get("rope_type", "default")
-    scaled = "" if kind == "default" else f", scaled ({kind}{', ' + str(rope['factor']) if 'factor' in rope else ''})"
-    return f"rotary, {spec.rotary_dims} of {spec.head_dim}{base}{scaled}"
+def _positions(lm) -> str:
+    if lm.spec.positions != "rotary":
+        return "a learned table"
+    return f"rotary, {lm.spec.rotary_dims} of {lm.spec.head_dim}{other_rotation(lm.spec, lm.model.config)}"
 
 
 def _layout(projections) -> str:

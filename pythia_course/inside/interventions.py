@@ -67,7 +67,13 @@ def patching(spec, model, source, parts) -> Intervention:
 
 
 def _change(spec, model, field, place, value):
-    """(register, hook) that puts a value into one place, at every position where the place names none."""
+    """(register, hook) that puts a value into one place, at every position where the place names none.
+
+    The value is copied: what is done to the array it came from does not change the block.
+    """
+    import torch
+
+    value = torch.as_tensor(value).clone()
     number, *rest = place
     heads, head = (spec.heads, rest.pop(0)) if field == "z" else (1, 0)
     position = rest[0] if rest else slice(None)
@@ -114,7 +120,7 @@ def _put(value, position, head, heads, array):
     import torch
 
     new = array.clone(memory_format=torch.contiguous_format)
-    new.view(*new.shape[:2], heads, -1)[:, position, head] = torch.as_tensor(value).to(new)
+    new.view(*new.shape[:2], heads, -1)[:, position, head] = value.to(new)
     return new
 
 

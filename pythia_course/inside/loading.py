@@ -16,7 +16,7 @@ from typing import Any, Self
 from pythia_course import suite
 from pythia_course.hub import fetching, model_files
 from pythia_course.hub.addresses import Place, find
-from pythia_course.inside.opened import checked_spec
+from pythia_course.inside.opened import checked_spec, other_rotation
 from pythia_course.machine import budget
 from pythia_course.machine.devices import Placement, placement
 
@@ -122,7 +122,7 @@ def _card(loaded: Loaded) -> list[tuple[str, str]]:
         ("width", f"{spec.width:,}, each head {spec.head_dim}"),
         ("MLP", f"{spec.mlp_width:,} wide, {_ACTIVATIONS.get(spec.activation, spec.activation)}"),
         ("block", "attention and MLP in parallel" if spec.parallel else "attention, then MLP"),
-        ("positions", _positions(spec)),
+        ("positions", _positions(loaded)),
         ("context", f"{spec.context:,} tokens"),
         ("vocabulary", f"{spec.vocab:,} rows, {len(loaded.tokenizer):,} of them tokens"),
         ("output matrix", "the embedding again (tied)" if spec.tied else "its own (untied)"),
@@ -142,9 +142,11 @@ def _numbers(loaded: Loaded) -> str:
     return f"{str(loaded.model.dtype).removeprefix('torch.')} on {', '.join(devices)}{loaded.note}"
 
 
-def _positions(spec: suite.Spec) -> str:
+def _positions(loaded: Loaded) -> str:
+    spec = loaded.spec
     if spec.positions == "rotary":
-        return f"rotary, {spec.rotary_dims} of each head's {spec.head_dim} dimensions"
+        more = other_rotation(spec, loaded.model.config)
+        return f"rotary, {spec.rotary_dims} of each head's {spec.head_dim} dimensions{more}"
     return "a learned table"
 
 

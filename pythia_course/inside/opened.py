@@ -43,8 +43,18 @@ def _refuse_other_sizes(model, spec, name):
         )
     if rotary := FAMILIES[spec.family].rotary:
         turned = 2 * model.get_submodule(rotary).inv_freq.numel()  # dimensions turn in pairs
-        if turned != spec.rotary_dims:
+        if turned != spec.rotary_dims or turned > spec.head_dim:
             raise ModelRefused(
                 f"{name} turns {turned} dimensions of each head and by its config.json {spec.rotary_dims} of "
                 f"{spec.head_dim}: the course opens models in which both agree."
             )
+
+
+def other_rotation(spec: suite.Spec, config) -> str:
+    """What is not as in Pythia: ", base 50,000", or frequencies scaled for long texts; "" where nothing is."""
+    if spec.positions != "rotary":
+        return ""
+    base = "" if spec.rope_base == 10_000 else f", base {spec.rope_base:,.0f}"
+    rope = config.rope_parameters
+    kind, factor = rope.get("rope_type", "default"), f", {rope['factor']}" if "factor" in rope else ""
+    return base + ("" if kind == "default" else f", scaled ({kind}{factor})")

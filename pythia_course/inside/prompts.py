@@ -48,6 +48,20 @@ def refuse_length(ids, context: int, name: str) -> None:
         )
 
 
+def refuse_padding(tokenizer, rows) -> None:
+    """ValueError for rows of ids that were filled up, at either end, with a token that is no text."""
+    filler = tokenizer.pad_token_id
+    if len(rows) < 2 or filler is None or filler in (tokenizer.eos_token_id, tokenizer.bos_token_id):
+        return
+    for number, row in enumerate(rows):
+        ids = [] if isinstance(row, str) else token_ids(tokenizer, row).tolist()
+        if filler in (*ids[:1], *ids[-1:]):
+            raise ValueError(
+                f"Row {number} holds {tokenizer.pad_token}, which is no text: give the texts themselves, in a list; "
+                "each is read alone, without padding."
+            )
+
+
 def _refuse_broken_text(text: str) -> None:
     try:
         text.encode("utf-8")
@@ -66,7 +80,7 @@ def _whole_numbers(prompt) -> torch.Tensor:
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise TypeError(f"Token ids are whole numbers, and these cannot be read so: {error}.") from None
     if ids.layout != torch.strided or ids.is_meta or ids.is_quantized:
-        kind = "meta" if ids.is_meta else str(ids.layout).removeprefix("torch.")
+        kind = "meta" if ids.is_meta else str(ids.dtype if ids.is_quantized else ids.layout).removeprefix("torch.")
         raise TypeError(f"Token ids are an ordinary tensor of whole numbers, and this one is {kind}.")
     if ids.ndim == 2 and len(ids) == 1:  # a batch of one, as tokenizers return it
         ids = ids[0]

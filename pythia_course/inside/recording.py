@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import repeat
+from itertools import chain, repeat
 from operator import setitem
 from threading import Lock, RLock
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from pythia_course.inside.with_blocks import Block
 if TYPE_CHECKING:
     import torch
 
+ONLY_EAGER = "Only eager attention shows its weights: run lm.model.set_attn_implementation('eager') first."
 _LOCKS, _MAKING_LOCKS = WeakKeyDictionary(), Lock()
 
 
@@ -28,9 +29,9 @@ def hooks(places) -> Block:
 
 
 def run_quietly(model, run):
-    """What `run()` gives, with no gradients and no dropout; one at a time for each model.
+    """What `run()` gives, with no gradients, no dropout and no autocast; one at a time for each model.
 
-    The model's own mode and torch's come back by single calls into C, which a Stop comes before or after.
+    Each part's own mode and torch's come back by single calls into C, which a Stop comes before or after.
     """
     import torch
 
@@ -38,16 +39,26 @@ def run_quietly(model, run):
         lock = _LOCKS.setdefault(model, RLock())  # re-entrant, for a hook that runs the model itself
     with lock:
         gradients = torch.is_grad_enabled()
-        awake = [part.__dict__ for part in model.modules() if part.training] if model.training else []
+        rounding = [device for device in ("cpu", "cuda", "mps") if torch.is_autocast_enabled(device)]
+        awake = [part.__dict__ for part in model.modules() if part.training]
+        quiet, wake = (_switches(awake, rounding, to) for to in (False, True))
         try:
-            any(map(setitem, awake, repeat("training"), repeat(False)))
+            any(quiet)
             try:
                 torch._C._set_grad_enabled(False)
                 return run()
             finally:
                 torch._C._set_grad_enabled(gradients)
         finally:
-            any(map(setitem, awake, repeat("training"), repeat(True)))
+            any(wake)
+
+
+def _switches(parts, devices, to):
+    """An iterator in C that, once run through, has set the training mode of all parts and autocast on all devices."""
+    import torch
+
+    modes = map(setitem, parts, repeat("training"), repeat(to))
+    return chain(modes, map(torch.set_autocast_enabled, devices, repeat(to)))
 
 
 class Recorder:
@@ -97,6 +108,8 @@ class Recorder:
 
     def see_attention(self, number, module, args, out):
         added, weights = out
+        if weights is None and "attention" in self.fields:
+            raise ValueError(ONLY_EAGER)
         if "attn_out" in self.fields:
             self.keep("attn_out", number, added[0])
         if "attention" in self.fields:

@@ -9,11 +9,11 @@ from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
 
-from pythia_course.inside.finite import refuse_no_numbers
+from pythia_course.inside.finite import refuse_no_numbers, refuse_rounded_frequencies
 from pythia_course.inside.interventions import Intervention, ablation, patching
 from pythia_course.inside.loading import Loaded
-from pythia_course.inside.prompts import refuse_length, refuse_unknown_ids, several, token_ids
-from pythia_course.inside.recording import Recorder, hooks, run_quietly
+from pythia_course.inside.prompts import refuse_length, refuse_padding, refuse_unknown_ids, several, token_ids
+from pythia_course.inside.recording import ONLY_EAGER, Recorder, hooks, run_quietly
 from pythia_course.machine.memory import available_memory
 from pythia_course.plots.labels import token_labels
 
@@ -93,7 +93,7 @@ class LanguageModel(Loaded):
     def trace(self, text, *, keep=None, unrotated: bool = False) -> Trace:
         """Run the model once over `text` and keep what it computed on the way; one thread at a time does.
 
-        text: a string, or one sequence of token ids (list, array or tensor).
+        text: a string, or one sequence of token ids (list, array or tensor), in which padding counts as text.
         keep: names of the arrays to keep, all but `z` when None; with fewer, long prompts fit into little memory.
         unrotated: keep `queries_unrotated` and `keys_unrotated` too.
         Raises ValueError or TypeError for a prompt that cannot be read, MemoryError for a trace that could
@@ -102,15 +102,15 @@ class LanguageModel(Loaded):
         """
         fields = _fields_to_keep(keep, unrotated)
         if "attention" in fields and self.model.config._attn_implementation != "eager":
-            raise ValueError(
-                "Only eager attention shows its weights: run lm.model.set_attn_implementation('eager') first."
-            )
+            raise ValueError(ONLY_EAGER)
         ids = self._readable(text, fields)
         recorder = Recorder(self.spec, self.model, fields)
         with hooks(recorder.places()):
             logits = self._forward(ids, every_position="logits" in fields)
-        refuse_no_numbers(self, ids, logits)
-        arrays = recorder.arrays() | {"logits": logits}
+        arrays = recorder.arrays()
+        last = [arrays["residual"][-1]] if "residual" in arrays else [array[-1] for array in arrays.values()]
+        refuse_no_numbers(self, ids, [logits, *last])
+        arrays["logits"] = logits
         return Trace(token_labels(self.tokenizer, ids), ids, **{name: arrays[name] for name in fields})
 
     def predict(self, text, k: int = 10) -> list[tuple[str, float]]:
@@ -122,7 +122,7 @@ class LanguageModel(Loaded):
             raise ValueError(f"predict lists the k likeliest tokens: k is a whole number above 0, not {k!r}.")
         ids = self._readable(text)
         logits = self._forward(ids, every_position=False)
-        refuse_no_numbers(self, ids, logits)
+        refuse_no_numbers(self, ids, [logits])
         top = logits[-1].softmax(-1).topk(min(k, logits.shape[-1]))
         return list(zip(token_labels(self.tokenizer, top.indices), top.values.tolist(), strict=True))
 
@@ -165,11 +165,12 @@ class LanguageModel(Loaded):
     def means(self, over) -> dict[str, torch.Tensor]:
         """What each part of the model computes on average, over every position of a reference.
 
-        over: a text or ids, or several of them: a list, or a batch (row, position) of ids.
+        over: a text or ids, or several of them: a list, or a batch (row, position) of ids; ValueError for padding.
         Back: {"z": (layer, head, head_dim), "attn_out": (layer, width), "mlp_out": (layer, width)}.
         """
         sums, positions = dict.fromkeys(("z", "attn_out", "mlp_out"), 0), 0
-        for prompt in several(over):
+        refuse_padding(self.tokenizer, prompts := several(over))
+        for prompt in prompts:
             trace = self.trace(prompt, keep=[*sums])
             sums = {field: total + getattr(trace, field).double().sum(-2) for field, total in sums.items()}
             positions += len(trace.ids)
@@ -186,6 +187,7 @@ class LanguageModel(Loaded):
         ids = token_ids(self.tokenizer, text)
         refuse_length(ids, self.spec.context, self.name)
         refuse_unknown_ids(ids, self.spec.vocab)
+        refuse_rounded_frequencies(self)
         _refuse_what_cannot_fit(self.spec, len(ids), fields)
         return ids
 

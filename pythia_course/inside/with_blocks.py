@@ -84,6 +84,9 @@ class Guard:
         elif self.entry.thread == threading.get_ident():
             return self.hook(module, *args)
 
+    def __deepcopy__(self, memo):
+        return self  # a copy of the model, made in the block, is changed as long as the block runs, and no longer
+
     def take_out(self, module):
         """Leave the module, where a Stop came before the block did it."""
         for hooks in (module._forward_pre_hooks, module._forward_hooks):

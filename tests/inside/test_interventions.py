@@ -7,7 +7,18 @@ import signal
 import numpy as np
 import pytest
 import torch
-from support.random_models import MADE, close, hooks_on, layers, opened, output_bias, output_matrix, prompt, wrapped
+from support.random_models import (
+    MADE,
+    close,
+    hooks_on,
+    layers,
+    opened,
+    output_bias,
+    output_matrix,
+    prompt,
+    rounded,
+    wrapped,
+)
 
 import pythia_course
 from pythia_course.inside.tracing import AXES
@@ -110,6 +121,22 @@ def test_means_are_those_of_all_positions_of_all_prompts(lm):
     close(means["z"].flatten(1), z)
     close(means["attn_out"], attention)
     close(means["mlp_out"], mlp)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_rows_that_were_filled_up_are_refused_and_texts_read_each_alone(side):
+    lm = pythia_course.load("tiny-pythia")
+    texts = ["Mia had a red ball.", "Mia had a red ball. Then Mia lost the red"]
+    lm.tokenizer.padding_side = side
+    rows = lm.tokenizer(texts, padding=True, return_tensors="pt")["input_ids"]
+    for form in (rows, rows.tolist(), rows.numpy()):
+        with pytest.raises(ValueError, match=r"Row 0 holds <\|padding\|>, which is no text: give the texts themselves"):
+            lm.ablate(heads=(1, 3), by="mean", over=form)
+    lengths = [len(lm.tokens(text)) for text in texts]
+    apart = [lm.means(text)["z"] * length / sum(lengths) for text, length in zip(texts, lengths, strict=True)]
+    close(lm.means(texts)["z"], sum(apart))
+    lm.tokenizer.pad_token = lm.tokenizer.eos_token  # then it may be a text's end, and passes
+    lm.means([[0, 5, 6], [0, 7, 8]])
 
 
 def test_a_head_set_to_its_mean_adds_the_same_at_each_position(lm):
@@ -423,7 +450,7 @@ def test_without_with_nothing_is_changed_and_the_notebook_says_so():
 
 @pytest.mark.parametrize("name", ["neox", "gpt2", "gpt2, parallel", "neo"])
 def test_in_bfloat16_a_patch_is_exact_and_an_ablation_is_the_edited_model(name):
-    lm = wrapped(copy.deepcopy(opened(name).model).to(torch.bfloat16))
+    lm = wrapped(rounded(opened(name).model, torch.bfloat16))
     ids, corrupted = two_prompts(lm)
     clean = lm.trace(ids, keep=KEPT)
     with lm.patch(clean, residual=1):
@@ -443,6 +470,36 @@ def test_predict_and_generate_are_changed_too():
         assert lm.predict([5, 6, 7], k=1)[0][0] == lm.tokens([likeliest])[0]
         written = lm.model.generate(torch.tensor([[5, 6, 7]]), max_new_tokens=1, do_sample=False, pad_token_id=0)
     assert written[0, -1] == likeliest
+
+
+@pytest.mark.parametrize("use_cache", [True, False])
+@pytest.mark.parametrize("name", ["neox", "gpt2", "gpt2, parallel", "neo"])
+def test_of_a_text_generated_under_a_patch_one_token_is_patched_and_a_second_refused(name, use_cache):
+    lm = opened(name)
+    ids = torch.tensor([[5, 6, 7], [5, 6, 7]])
+    words = {"do_sample": False, "pad_token_id": 0, "use_cache": use_cache}
+    for place in ((2, 2), 2):  # at one position, and at all of them
+        with lm.patch([8, 9, 4], residual=place):
+            likeliest = logits(lm, [5, 6, 7])[-1].argmax()
+            assert (lm.model.generate(ids, max_new_tokens=1, **words)[:, 3] == likeliest).all()
+            with pytest.raises(ValueError, match="of 3 tokens and this one has 4: .* generate one token at most"):
+                lm.model.generate(ids, max_new_tokens=2, **words)
+    lm.model.generate(ids, max_new_tokens=2, **words)
+    assert hooks_on(lm.model) == 0
+
+
+def test_a_patch_keeps_the_values_that_it_was_made_with():
+    lm, ids = opened("neox"), [5, 6, 7]
+    clean, means = lm.trace([8, 9, 4], keep=["residual"]), {"z": np.ones((3, 3, 16))}
+    patch, ablation = lm.patch(clean, residual=(2, 1)), lm.ablate(heads=(1, 1), by="mean", over=means)
+    blocks = patch, ablation
+    before = []
+    for change in (lambda: None, clean.residual.zero_, lambda: means["z"].fill(0)):
+        change()
+        for block in blocks:
+            with block:
+                before.append(logits(lm, ids))
+    assert all(torch.equal(before[n], before[n % 2]) for n in range(6)) and not torch.equal(*before[:2])
 
 
 def test_a_gradient_flows_through_a_changed_pass():

@@ -57,8 +57,7 @@ def test_no_number_is_said_where_it_first_appears(spoilt, name, value, first):
 
 
 def test_numbers_that_grow_too_large_for_their_dtype_are_told_from_broken_weights():
-    lm = load("tiny-pythia", dtype="bfloat16")
-    lm.model.to(torch.float16)
+    lm = load("tiny-pythia", dtype="float16")
     with torch.no_grad():
         lm.model.gpt_neox.layers[1].mlp.dense_4h_to_h.weight.fill_(6e4)
     with pytest.raises(FloatingPointError, match='too large for float16, so open it with dtype="float32"'):
@@ -162,6 +161,24 @@ def test_no_tiny_model_warns_when_it_runs():
         warnings.simplefilter("error")
         for name in ("tiny-pythia", "tiny-gpt2", "tiny-gpt2-parallel"):
             load(name).trace(PROMPT)
+
+
+def test_the_parallel_block_hands_its_cache_on_without_a_name_that_is_going_away(monkeypatch):
+    """transformers 5.24 calls it `cache`, and warns at each pass of one who says `past_key_values`; 5.40 refuses."""
+    from transformers.models.gpt2.modeling_gpt2 import GPT2Attention
+
+    old, caches = GPT2Attention.forward, []
+
+    def newer(self, hidden_states, cache=None, attention_mask=None, **more):
+        assert "past_key_values" not in more
+        caches.append(cache)
+        return old(self, hidden_states, cache, attention_mask, **more)
+
+    monkeypatch.setattr(GPT2Attention, "forward", newer)
+    lm = load("tiny-gpt2-parallel")
+    ids = lm.trace(OTHER).ids[None]
+    lm.model.generate(ids, max_new_tokens=3, do_sample=False, pad_token_id=0)
+    assert caches[0] is None and caches[-1].get_seq_length() == ids.shape[1] + 2
 
 
 # ---------------------------------------------------------------------------------------------- odd arguments

@@ -18,6 +18,7 @@ from support.random_models import (
     output_bias,
     output_matrix,
     prompt,
+    rounded,
     wrapped,
 )
 from transformers import GPT2Config, GPT2LMHeadModel
@@ -258,6 +259,9 @@ def never_runs(monkeypatch):
         ([True, False], TypeError, "whole numbers"),
         ([1, None], TypeError, "whole numbers"),
         ([10**30], TypeError, "whole numbers"),
+        (np.array(5), TypeError, r"one sequence of token ids; this has shape \(\)"),
+        (torch.tensor([1, 2]).to_sparse(), TypeError, "an ordinary tensor .*, and this one is sparse_coo"),
+        (torch.tensor([1, 2], device="meta"), TypeError, "ordinary tensor .* this one is meta"),
         ("a \ud83e b", ValueError, "half a character.*place 2"),
     ],
     ids=str,
@@ -318,6 +322,18 @@ def test_attention_without_its_weights_is_refused():
     assert lm.trace([1, 2, 3], keep=["residual"]).residual.shape == (4, 3, 48)
 
 
+def test_attention_that_one_layer_hides_is_refused_in_the_same_words():
+    lm = wrapped(copy.deepcopy(opened("neox").model))
+    part = layers(lm)[1].attention
+    part.config = copy.copy(part.config)
+    part.config._attn_implementation = "sdpa"
+    before = hooks_on(lm.model)
+    with pytest.raises(ValueError, match="Only eager attention shows its weights: run"):
+        lm.trace([1, 2, 3])
+    assert hooks_on(lm.model) == before
+    close(lm.trace([1, 2, 3], keep=["residual"]).residual, opened("neox").trace([1, 2, 3]).residual)
+
+
 # --- hooks ---
 
 
@@ -367,6 +383,26 @@ def test_dropout_is_off_and_the_models_mode_comes_back():
     assert not one.residual.requires_grad and torch.is_grad_enabled()
 
 
+def test_a_part_in_training_evaluates_too_and_each_part_gets_its_own_mode_back():
+    lm = wrapped(GPT2LMHeadModel(GPT2Config(**GPT2_ODD, attn_implementation="eager")).eval())
+    layers(lm)[0].train()
+    assert torch.equal(lm.trace([1, 2, 3]).logits, lm.trace([1, 2, 3]).logits)
+    assert layers(lm)[0].mlp.dropout.training and not lm.model.training
+    lm.model.train()
+    layers(lm)[1].eval()
+    lm.predict([1, 2, 3])
+    assert lm.model.training and layers(lm)[0].training and not layers(lm)[1].training
+
+
+def test_autocast_is_off_during_a_pass_and_on_after_it():
+    lm = opened("neox")
+    plain = lm.trace([1, 2, 3])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside, likeliest = lm.trace([1, 2, 3]), lm.predict([1, 2, 3])
+        assert torch.is_autocast_enabled("cpu")
+    assert torch.equal(inside.logits, plain.logits) and likeliest == lm.predict([1, 2, 3])
+
+
 def test_a_traced_array_can_be_used_in_a_gradient():
     stream = opened("neox").trace([1, 2, 3]).residual[-1].requires_grad_()
     stream.square().sum().backward()
@@ -375,7 +411,7 @@ def test_a_traced_array_can_be_used_in_a_gradient():
 
 @pytest.mark.parametrize("name", ["neox", "gpt2", "neo"])
 def test_a_bfloat16_model_gives_float32_arrays_that_are_its_own(name):
-    lm = wrapped(copy.deepcopy(opened(name).model).to(torch.bfloat16))
+    lm = wrapped(rounded(opened(name).model, torch.bfloat16))
     trace = lm.trace(prompt(lm), keep=AXES)
     assert {getattr(trace, field).dtype for field in AXES} == {torch.float32}
     assert torch.equal(trace.logits, lm.model(trace.ids[None]).logits[0].float())

@@ -225,10 +225,11 @@ def test_a_stop_at_every_point_of_a_training_model_brings_its_mode_back():
     lm = wrapped(copy.deepcopy(opened("one layer").model).train())
     layers(lm)[0].mlp.eval()
     modes = [module.training for module in lm.model.modules()]
-    with stopped(sys.setprofile, calls) as run:
+    with stopped(sys.setprofile, calls) as run, torch.autocast("cpu", dtype=torch.bfloat16):
         at = 1
         while run(at, lambda: lm.predict([3, 2, 1])):
             assert torch.is_grad_enabled() and [module.training for module in lm.model.modules()] == modes, at
+            assert torch.is_autocast_enabled("cpu"), at
             at += 1
     assert at > 100
 
@@ -252,6 +253,15 @@ def test_hooks_that_could_not_be_taken_out_do_nothing(lm, monkeypatch):
     assert hooks_on(lm.model) > 0
     assert torch.equal(lm.model(torch.tensor([[1, 2, 3]])).logits, plain)
     assert hooks_on(lm.model) == 0
+
+
+def test_a_copy_made_inside_a_block_is_not_changed_for_longer_than_the_block_runs(lm):
+    plain = lm.trace([1, 2, 3], keep=KEPT)
+    with ExitStack() as stack, lm.ablate(heads=[(1, 1)]):
+        stack.enter_context(lm.patch([4, 5, 6], residual=(1, 1)))
+        twin = copy.deepcopy(lm)
+        assert same(twin.trace([1, 2, 3], keep=KEPT), lm.trace([1, 2, 3], keep=KEPT))
+    assert same(twin.trace([1, 2, 3], keep=KEPT), plain) and hooks_on(twin.model) == 0
 
 
 def test_a_block_may_be_held_by_an_exit_stack(lm):

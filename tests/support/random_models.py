@@ -1,5 +1,6 @@
 """Models with random weights, of every family and in odd sizes, and what tests need to look inside them by hand."""
 
+import copy
 from functools import cache
 
 import numpy as np
@@ -68,6 +69,14 @@ def wrapped(model, name="made"):
     tokenizer = AutoTokenizer.from_pretrained(suite.TINY_TOKENIZER)
     spec = suite.spec_from_config(model.config, name)
     return LanguageModel(name=name, step=None, model=model, tokenizer=tokenizer, spec=spec)
+
+
+def rounded(model, dtype):
+    """A copy with its weights in another dtype and its rotary frequencies as they were, as `load(dtype=…)` opens it."""
+    model = copy.deepcopy(model)
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
+    return model
 
 
 def prompt(lm, length=300):
