@@ -87,6 +87,15 @@ def test_both_variants_have_the_same_parts(models):
     assert len({suite.total(lm.spec) for lm in models.values()}) == 1
 
 
+def read_by_modules(lm):
+    """A trace of the text, and every stream (position, width) that a module of a layer was given."""
+    read = []
+    modules = [module for layer in layers(lm) for module in layer.modules()]
+    with hooks([(module.register_forward_pre_hook, lambda _, given: read.extend(given)) for module in modules]):
+        trace = lm.trace(TEXT)
+    return trace, [tensor[0] for tensor in read if torch.is_tensor(tensor) and tensor.ndim == 3]
+
+
 @says(
     "04",
     "no part of the network ever reads that sum",
@@ -95,11 +104,7 @@ def test_both_variants_have_the_same_parts(models):
 )
 def test_no_module_reads_the_sum_of_stream_and_attention(models):
     for name, lm in models.items():
-        read = []
-        modules = [module for layer in layers(lm) for module in layer.modules()]
-        with hooks([(module.register_forward_pre_hook, lambda _, given: read.extend(given)) for module in modules]):
-            trace = lm.trace(TEXT)
-        read = [tensor[0] for tensor in read if torch.is_tensor(tensor) and tensor.ndim == 3]
+        trace, read = read_by_modules(lm)
         for x, written in zip(trace.residual, trace.attn_out):
             found = [torch.allclose(x + written, stream, atol=1e-4) for stream in read if stream.shape == x.shape]
             assert any(found) == (name == "tiny-pythia-sequential")
@@ -113,7 +118,8 @@ def test_no_module_reads_the_sum_of_stream_and_attention(models):
     "In a sequential block there is a fourth way",
     "In a parallel model attention can still be followed by an MLP, only not by that of its own layer; and what the"
     " attention of the last layer writes is read by no MLP at all.",
-    "In the sequential model an MLP reads its own layer's attention; in the parallel model the diagonal is exactly zero.",
+    "In the sequential model an MLP reads its own layer's attention; in the parallel model the diagonal is"
+    " exactly zero.",
     "To its right stand later layers, which read it in both models, and to its left earlier ones, which cannot.",
 )
 def test_which_mlp_reads_which_attention(models):
@@ -133,7 +139,8 @@ def test_red_is_there_twice(models):
 
 @says(
     "04",
-    "In a parallel block nothing has mixed the tokens before the first MLP, and with rotary positions the embedding does"
+    "In a parallel block nothing has mixed the tokens before the first MLP, and with rotary positions the"
+    " embedding does"
     " not say where a token stands.",
     "So that MLP sees one token alone: it is a table with a fixed row for each entry of the vocabulary, a second"
     " embedding.",
@@ -158,9 +165,12 @@ def test_what_the_loss_is_measured_on():
     documents = evaluate.evaluation_documents()
     assert {len(documents[source]) for source in SOURCES} == {32}
     for source in set(SOURCES) - {"weather"}:
-        assert all(map(corpus.is_held_out, corpus.held_out(source, 32)))
-    weather = [d for step in range(0, 2000, 100) for d in corpus.batch(step).documents if d.source == "weather"]
-    assert not any(map(corpus.is_held_out, weather)), "even of the weather nothing held out was read"
+        held = corpus.held_out(source, 32)
+        assert all(map(corpus.is_held_out, held))
+        rows = [row[1:][row[1:] >= 0].tolist() for row in documents[source]]  # without the end of text in front
+        assert all(row == list(corpus.encode(document.text))[: len(row)] for row, document in zip(rows, held))
+    with pytest.raises(ValueError, match="weather"):
+        corpus.held_out("weather", 32)
 
 
 @says("04", "A model that gives each of its 1,024 tokens the same probability has a loss of ln 1,024 ≈ 6.93.")
@@ -304,7 +314,11 @@ def test_a_later_attention_reads_an_earlier_one_in_both(models):
         assert not torch.allclose(before[2], without_mlps[2], atol=0.01)
 
 
-@says("04", "Both models end up with the same pair", "in these weights (seed 0) the parallel model has its pair one layer lower")
+@says(
+    "04",
+    "Both models end up with the same pair",
+    "in these weights (seed 0) the parallel model has its pair one layer lower",
+)
 def test_where_the_pair_is(models):
     found = {}
     for name, lm in models.items():
