@@ -105,9 +105,8 @@ def test_the_three_sentences():
 
 @says(
     "05",
-    "The three sentences name only one of these rows by its name, parallel, and mean two more by “positional"
-    " encoding”,"
-    " positions and rotary_fraction.",
+    "Of these seven rows the three sentences mean three: parallel, and, by “positional encoding”, positions and"
+    " rotary_fraction.",
     "The others go unmentioned, and each can spoil a comparison",
 )
 def test_seven_fields_of_which_three_are_named():
@@ -476,16 +475,23 @@ def test_sinks_need_an_end_of_text_in_front(models):
 
 @says(
     "05",
+    "Over many documents the two are about equal.",
     "What looked like a difference between two architectures was one between two ways to begin a prompt.",
 )
-def test_sinks_on_sixty_documents_of_two_sources(models):
-    texts = [document.text for kind in ("stories", "dialogue") for document in corpus.held_out(kind, 30)]
+def test_sinks_on_documents_of_two_sources(models):
+    texts = [document.text for kind in ("stories", "dialogue") for document in corpus.held_out(kind, 10)]
+    means = {}
     for name in suite.TINY:
-        pairs = [on_first(models[name], END_OF_TEXT + text) for text in texts[::3]]
+        pairs = [on_first(models[name], END_OF_TEXT + text) for text in texts]
         assert all(float(scores.mean()) > alike for scores, alike in pairs), name
-        assert float(torch.stack([scores for scores, _ in pairs]).mean(0).max()) > 0.55
-    bare = [on_first(models["tiny-pythia"], text) for text in texts[::3]]
-    assert np.mean([float(scores.mean()) > alike for scores, alike in bare]) < 0.2
+        maps = torch.stack([scores for scores, _ in pairs])
+        means[name] = float(maps.mean())
+        assert float(maps.mean(0).max()) > 0.55
+    assert abs(means["tiny-pythia"] - means["tiny-gpt2"]) < 0.02
+    bare = {name: [on_first(models[name], text) for text in texts] for name in PAIR}
+    assert np.mean([float(scores.mean()) > alike for scores, alike in bare["tiny-pythia"]]) < 0.2
+    mean = {name: float(torch.stack([scores for scores, _ in pairs]).mean()) for name, pairs in bare.items()}
+    assert mean["tiny-gpt2"] - mean["tiny-pythia"] > 0.03
 
 
 @says(
