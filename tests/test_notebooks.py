@@ -89,8 +89,8 @@ WITHOUT_ALT = {
     "start_here": 5,
     "architecture_tour": 5,
     "rotary_position_embeddings": 10,
-    "parallel_attention_and_mlp": 8,
-    "pythia_vs_gpt2": 9,
+    "parallel_attention_and_mlp": 1,
+    "pythia_vs_gpt2": 1,
     "training_checkpoints": 16,
     "pythia_and_gpt_neo": 12,
 }
