@@ -1,5 +1,6 @@
 """Lesson 06, training checkpoints: what it says, computed anew."""
 
+import contextlib
 import functools
 import itertools
 
@@ -308,18 +309,20 @@ def test_the_head_that_copies_at_512():
     assert best_induction(512)[2, 2] < best_induction(6200)[2, 2] / 10
 
 
-def asked(step, colour, front=()):
-    """Attention of head (2, 2) to the red and the blue thing: means over all pairs."""
-    stories = {pair: f"Mia had a red {pair[0]} and a blue {pair[1]}. Then Mia lost the {colour}"
-               for pair in itertools.permutations(THINGS, 2)}  # fmt: skip
-    return np.mean([looks(step, story, pair, front=front) for pair, story in stories.items()], axis=0)
+def asked(step, colour, front=(), order=("red", "blue")):
+    """Attention of head (2, 2) to the thing named first and to the second: means over all pairs."""
+    found = []
+    for pair in itertools.permutations(THINGS, 2):
+        story = f"Mia had a {order[0]} {pair[0]} and a {order[1]} {pair[1]}. Then Mia lost the {colour}"
+        found.append(looks(step, story, pair, front=front))
+    return np.mean(found, axis=0)
 
 
 @says(
     "06",
     "At step 512 the head looks at both things and prefers the second, whichever colour was asked for: it finds "
     "things, not what came after “red”.",
-    "From step 1,400 on the colour counts.",
+    "From step 1,400 on the colour counts; and with the blue thing named first the table looks the same.",
     "So what was born late is not copying but addressing",
     "With <|endoftext|> in front, as documents of the training corpus begin, step 512 shows the same thing, and "
     "the later steps give other numbers.",
@@ -332,8 +335,31 @@ def test_what_the_head_goes_by():
     for step in (1400, 6200):
         red, blue = asked(step, "red"), asked(step, "blue")
         assert red[0] > red[1] and blue[1] > blue[0] and red[0] - blue[0] > 0.2
+    other = ("blue", "red")
+    second, first = asked(512, "red", order=other), asked(512, "blue", order=other)
+    assert second[1] > 1.5 * second[0] and first[1] > 1.5 * first[0] and abs(second - first).max() < 0.05
+    second, first = asked(1400, "red", order=other), asked(1400, "blue", order=other)
+    assert second[1] > second[0] and first[0] > first[1]
     assert np.mean([looks(512, STORY.format(thing), [thing], front=(0,)) for thing in THINGS]) > 0.98
     assert abs(asked(6200, "red", (0,)) - asked(6200, "red")).max() > 0.15
+
+
+@says(
+    "06",
+    "another story, “Mia saw a big kite. She took the big …”, has no dip, although at step 512 its copying needs head "
+    "(2, 2) just as much.",
+)
+def test_the_dip_is_not_in_every_story():
+    def likely(step, silent=()):
+        found = []
+        for thing in THINGS:
+            story = f"Mia saw a big {thing}. She took the big"
+            silence = at(step).ablate(heads=silent, by="mean", over=story) if silent else contextlib.nullcontext()
+            with silence:
+                found.append(float(at(step).trace(story, keep=["logits"]).logits[-1].softmax(-1)[word(thing)]))
+        return np.mean(found)
+
+    assert likely(512) < likely(600) < likely(1400) and likely(512, [(2, 2)]) < likely(512) / 4
 
 
 @says("06", "The bright column at step 600 in the opening picture is “clock”, a thing, too.")
