@@ -91,8 +91,7 @@ WITHOUT_ALT = {
     "rotary_position_embeddings": 10,
     "parallel_attention_and_mlp": 1,
     "pythia_vs_gpt2": 1,
-    "training_checkpoints": 16,
-    "pythia_and_gpt_neo": 12,
+    "training_checkpoints": 2,
 }
 
 
