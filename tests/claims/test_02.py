@@ -9,6 +9,7 @@ from transformers.models.gpt_neox import modeling_gpt_neox as library
 
 from pythia_course import load, measures, suite
 from pythia_course.tiny import corpus
+from pythia_course.tiny.models import new_model
 from pythia_course.tiny.train import training_log
 
 ROTARY, LEARNED = ("tiny-pythia", "tiny-pythia-sequential"), ("tiny-gpt2", "tiny-gpt2-parallel")
@@ -250,19 +251,19 @@ def test_without_rotation_the_mask_still_counts(name, the):
 
 @says(
     "02",
-    "Within the first 128 rows neighbours have come to resemble each other, the more so the nearer they are.",
+    "Within the first 128, rows that are close together have come to resemble each other, in tiny-gpt2 the more so the"
+    " closer they are.",
     "those rows are still the random numbers they began as, shrunk by weight decay.",
     "Nothing tells the table that position 20 lies beside position 21.",
     "It must be learned, row by row.",
 )
 def test_the_table_beyond_128_is_the_initial_one_shrunk():
-    from pythia_course.tiny.models import new_model
-
     for name in LEARNED:
-        table, start = (m.transformer.wpe.weight for m in (load(name).model, new_model(name)))
+        table, start = (m.transformer.wpe.weight.detach() for m in (load(name).model, new_model(name)))
         unit, began = (x / x.norm(dim=-1, keepdim=True) for x in (table, start))
         near = [float((unit[: 128 - n] * unit[n:128]).sum(-1).mean()) for n in (1, 2, 8, 32)]
-        assert near == sorted(near, reverse=True) and near[0] > 0.5
+        assert min(near[:2]) > 0.5 and min(near[:3]) > near[3]
+        assert near == sorted(near, reverse=True) or name != "tiny-gpt2"
         assert abs(float((began[:-1] * began[1:]).sum(-1).mean())) < 0.05  # it began without any such order
         assert float((unit[128:] * began[128:]).sum(-1).min()) > 0.999
         assert 0.1 < float((table[128:].norm() / start[128:].norm())) < 0.9
