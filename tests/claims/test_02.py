@@ -36,7 +36,8 @@ def speeds(dims=8, base=10_000.0):
 
 
 def scores(q, k, distances, dims=8, without=()):
-    """(distance,): by complex numbers, query · key after rotation by each distance, over the root of the head's width."""
+    """(distance,): by complex numbers, query · key after rotation by each distance, over the root of the head's"
+    " width."""
     half = dims // 2
     q, k = (torch.as_tensor(x).double() for x in (q, k))
     a, b = (torch.complex(x[:half], x[half:dims]) for x in (q, k))
@@ -195,9 +196,10 @@ def test_no_decay_without_a_reason():
 
 @says(
     "02",
-    "On tiny-pythia all sixteen heads have learned a score that is lower at a distance of 127 than at 0, though in layer"
+    "On tiny-pythia all sixteen heads have learned a score that is lower at a distance of 127 than at 0, though in"
+    " layer"
     " 2 three of the four peak more than ten tokens back.",
-    "with its initial weights (load(\"tiny-pythia\", step=0)) the differences have both signs.",
+    'with its initial weights (load("tiny-pythia", step=0)) the differences have both signs.',
 )
 def test_the_decay_is_learned(lm, random_trace):
     def curves(trace):
@@ -216,7 +218,8 @@ def test_the_decay_is_learned(lm, random_trace):
     "02",
     "an average of equal things is that thing, whatever the weights",
     "from rotation alone, a rotary model cannot count a run of one repeated token.",
-    "With a table it can, and with something different in front, such as an end-of-text token, so can the rotary model:",
+    "With a table it can, and with something different in front, such as an end-of-text token, so can the rotary"
+    " model:",
 )
 def test_a_run_of_one_token(the):
     for name in suite.TINY:
@@ -266,7 +269,7 @@ def test_the_table_beyond_128_is_the_initial_one_shrunk():
         assert near == sorted(near, reverse=True) or name != "tiny-gpt2"
         assert abs(float((began[:-1] * began[1:]).sum(-1).mean())) < 0.05  # it began without any such order
         assert float((unit[128:] * began[128:]).sum(-1).min()) > 0.999
-        assert 0.1 < float((table[128:].norm() / start[128:].norm())) < 0.9
+        assert 0.1 < float(table[128:].norm() / start[128:].norm()) < 0.9
 
 
 @says(
@@ -288,9 +291,11 @@ def test_rotation_has_no_parameters(lm):
     "each trained three times, from different initial weights (seeds).",
     "Two have rotary positions, two a learned table; two have parallel blocks and two sequential ones (lesson 04).",
     "Within a seed all four read the same batches.",
-    "Both rotary models have a previous-token head sooner than both models with a table: in every run before step 1,000,"
+    "Both rotary models have a previous-token head sooner than both models with a table: in every run before step"
+    " 1,000,"
     " against after it.",
-    "in tiny-gpt2, with a table and a sequential block, the best previous-token head scores about 0.5 in all three runs;"
+    "in tiny-gpt2, with a table and a sequential block, the best previous-token head scores about 0.5 in all three"
+    " runs;"
     " in the other three models it scores more than 0.9.",
     "So it is not the table alone: tiny-gpt2-parallel has a table too.",
     "for models this small, rotary positions bring these heads earlier.",

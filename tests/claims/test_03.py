@@ -13,6 +13,7 @@ from pythia_course.tiny import corpus
 from pythia_course.tiny.train import training_log
 
 ROTARY, LEARNED = ("tiny-pythia", "tiny-pythia-sequential"), ("tiny-gpt2", "tiny-gpt2-parallel")
+SOURCES = ("stories", "dialogue", "python", "tables", "arithmetic", "lists", "echoes")
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +24,7 @@ def models():
 @pytest.fixture(scope="module")
 def rows(models):
     """(row, 512), of held-out documents that lesson 03 does not take: they come after its forty of each source."""
-    sources = ("stories", "dialogue", "python", "tables", "arithmetic", "lists", "echoes")
-    texts = [document.text for source in sources for document in corpus.held_out(source, 60)[40:]]
+    texts = [document.text for source in SOURCES for document in corpus.held_out(source, 60)[40:]]
     texts = [texts[i] for i in np.random.RandomState(1).permutation(len(texts))]
     ids = [i for text in texts for i in (corpus.END_OF_TEXT, *models["tiny-pythia"].tokenizer(text)["input_ids"])]
     return torch.tensor(ids[: 8 * 512]).view(8, 512)
@@ -66,11 +66,17 @@ def again(models, rows):
 
 @says(
     "03",
+    "No position is new to it, since it sees distances only.",
+    "But distances are new: 200 tokens apart is something it never saw.",
     "It read 128 tokens at a time, so no two tokens were ever more than 127 apart.",
     "All four tiny models were trained on 128 tokens at a time, and can be given up to 512.",
     "number the positions 0 to 127 again and again, so that no row is used that was never trained.",
 )
-def test_rows_of_training_have_128_tokens(models):
+def test_rows_of_training_have_128_tokens(models, rows):
+    first, far = (
+        models["tiny-pythia"].model(rows[:1, :64], position_ids=at + torch.arange(64)[None]).logits for at in (0, 400)
+    )
+    torch.testing.assert_close(first, far, atol=1e-3, rtol=1e-3)  # no position is new
     assert corpus.batch(0).tokens.shape[1] in (corpus.CONTEXT, corpus.CONTEXT + 1) and corpus.CONTEXT == 128
     assert {model.spec.context for model in models.values()} == {512}
 
@@ -80,7 +86,7 @@ def test_rows_of_training_have_128_tokens(models):
     "the learned tables fail at once, from the first row on that was never trained.",
     "Both rotary models hold for about twice their training length, and then fail as badly.",
     "somewhat further than a table, for a while, and not for free",
-    "a rotary model reads somewhat further than it was trained, here about twice as far, and then fails",
+    "A rotary model reads somewhat further than it was trained, here about twice as far, and then fails",
 )
 def test_tables_fail_at_once_and_rotary_models_at_twice_the_length(plain, again, models, rows):
     easy = np.array(again["tiny-gpt2"])  # how hard each block is
@@ -120,7 +126,8 @@ def test_the_reach_at_other_moments(models, rows):
     "Within the first 128 it is 0.85; without the trick it is above 5 beyond.",
     "A low loss to the very end, from a model that cannot tell position 10 from position 138!",
     "Each new start costs a little, then it is as good as before.",
-    "So a low loss on a long text does not show that the text was used: on a corpus of short documents it shows only that"
+    "So a low loss on a long text does not show that the text was used: on a corpus of short documents it shows"
+    " only that"
     " distance did no damage.",
 )
 def test_a_table_used_again_and_again_reads_on(models, rows, plain, again):
@@ -130,8 +137,8 @@ def test_a_table_used_again_and_again_reads_on(models, rows, plain, again):
         assert max(found) < 1.6 and max(found[2:]) < min(plain[name][2:]) - 2
         assert min((found - stretched)[[2, 4, 6]]) > 0 and max((found - stretched)[[3, 5, 7]]) < 0.05
     tokenizer = models["tiny-pythia"].tokenizer
-    held_out = [d for source in corpus.SOURCE_NAMES if source != "planted" for d in corpus.held_out(source, 40)]
-    lengths = [len(tokenizer(document.text)["input_ids"]) for document in held_out]
+    held_out = [document.text for source in SOURCES for document in corpus.held_out(source, 40)]
+    lengths = [len(tokenizer(text)["input_ids"]) for text in held_out]
     assert max(lengths) < 256 and np.mean(np.array(lengths) < 128) > 0.95
 
 
@@ -146,7 +153,8 @@ def induction(model, period):
     "The training logs measure induction heads this way, with a period of 32.",
     "at periods well within the trained 128, the best induction head attends far less to the token it should find; and"
     " from 200 on it has lost it.",
-    "Some of it, and not reliably: at a period of 250 the head finds something where it found nothing, but far less than"
+    "Some of it, and not reliably: at a period of 250 the head finds something where it found nothing, but far"
+    " less than"
     " at 32.",
 )
 @pytest.mark.parametrize("name", ROTARY)
@@ -167,12 +175,14 @@ def test_looking_up_over_a_distance(models, name):
 @says(
     "03",
     "One pair makes most of the difference: pair 2.",
-    "Its wavelength is 628 positions, so in training it went through a fifth of its circle, and further on it takes angles"
+    "Its wavelength is 628 positions, so in training it went through a fifth of its circle, and further on it"
+    " takes angles"
     " that it never had.",
     "The fast pairs have gone through their whole circle in training; no angle is new to them.",
     "Four times slower is more than it needs, and the short texts pay for it",
     "it leaves the loss as it was: these models do without it.",
     "slowing it ruins even short texts.",
+    "pair 3 is the slowest, all its angles beyond training are new, and slowing it changes nothing.",
     "mainly because of one slow pair that reaches angles it never had",
 )
 @pytest.mark.parametrize("name", ROTARY)
@@ -198,7 +208,8 @@ def test_pair_2_is_to_blame(models, rows, name):
     "At four times the length, NTK scaling repairs nearly everything: the loss stays flat to the end.",
     "without further training it harms the model from the first block on, and is better than plain only at the far end,"
     " where plain has failed altogether.",
-    "Enlarging the base slows the slow pairs and spares the fast ones, which keeps the loss flat at four times the length,"
+    "Enlarging the base slows the slow pairs and spares the fast ones, which keeps the loss flat at four times the"
+    " length,"
     " without training.",
 )
 @pytest.mark.parametrize("name", ROTARY)
@@ -211,6 +222,6 @@ def test_two_ways_to_stretch(models, rows, plain, again, name):
     short = rows.reshape(-1, 256)[:8]
     usual, at_two = blocks(model, short), blocks(ntk(model, 2), short)
     assert -0.01 < np.mean(at_two) - np.mean(usual) < 0.2
-    assert np.mean(blocks(slowed(model, [0, 1, 2, 3], 2), short)) > np.mean(usual) + 0.8
+    assert np.mean(blocks(slowed(model, [0, 1, 2, 3], 2), short)) > np.mean(usual) + 0.6
     speeds = model.gpt_neox.rotary_emb.inv_freq / ntk(model, 4).gpt_neox.rotary_emb.inv_freq
     torch.testing.assert_close(speeds[[0, 3]], torch.tensor([1.0, 4.0]))
