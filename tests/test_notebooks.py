@@ -88,7 +88,7 @@ def test_what_a_run_would_write_differently_is_not_stored(path):
 WITHOUT_ALT = {
     "start_here": 5,
     "architecture_tour": 5,
-    "rotary_position_embeddings": 10,
+    "rotary_position_embeddings": 1,
     "parallel_attention_and_mlp": 1,
     "pythia_vs_gpt2": 1,
     "training_checkpoints": 2,
