@@ -1,6 +1,9 @@
-"""The 2×2 of tiny models: how position is known × how the two halves of a block are joined. Nothing else differs."""
+"""The tiny models. The 2×2: how position is known × how the two halves of a block are joined, and nothing else differs.
+The ladder: Pythia's block in four sizes.
+"""
 
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,12 +13,30 @@ from transformers.models.gpt2.modeling_gpt2 import GPT2Block
 from .corpus import END_OF_TEXT, SEED
 from .tokenizer import VOCABULARY
 
-LAYERS, WIDTH, HEADS, POSITIONS = 4, 128, 4, 512
-NAMES = ("tiny-pythia", "tiny-pythia-sequential", "tiny-gpt2", "tiny-gpt2-parallel")
+
+class Size(NamedTuple):
+    """How large a model is: its layers, the width of its residual stream, the heads of a layer."""
+
+    layers: int
+    width: int
+    heads: int
+
+
+POSITIONS = 512
+MIDDLE = Size(4, 128, 4)  # of tiny-pythia and the other three of the 2×2
+LADDER = {  # name -> its size, smallest first; a name tells the parameters
+    "tiny-pythia-91k": Size(2, 32, 2),
+    "tiny-pythia-281k": Size(3, 64, 4),
+    "tiny-pythia": MIDDLE,  # a million
+    "tiny-pythia-5m": Size(6, 256, 8),
+    "tiny-pythia-26m": Size(8, 512, 8),
+}
+SQUARE = ("tiny-pythia", "tiny-pythia-sequential", "tiny-gpt2", "tiny-gpt2-parallel")
+NAMES = tuple(dict.fromkeys((*SQUARE, *LADDER)))  # all that can be trained
 COMMON = {
     "vocab_size": VOCABULARY,
     "tie_word_embeddings": False,
-    "initializer_range": 0.05625,  # only for the record: initial_weights() draws, this matches the first of its scales
+    "initializer_range": 0.05625,  # only for the record: initial_weights() draws; the first of its scales at width 128
     "bos_token_id": END_OF_TEXT,
     "eos_token_id": END_OF_TEXT,
     "use_cache": True,
@@ -55,20 +76,21 @@ def configuration(name):
     """The `transformers` configuration of one of NAMES."""
     if name not in NAMES:
         raise ValueError(f"No tiny model is called {name!r}; there are {', '.join(NAMES)}.")
+    layers, width, heads = LADDER.get(name, MIDDLE)
     if name.startswith("tiny-pythia"):
         return GPTNeoXConfig(
-            hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=HEADS, intermediate_size=4 * WIDTH,
-            max_position_embeddings=POSITIONS, hidden_act="gelu", use_parallel_residual=name == "tiny-pythia",
+            hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=4 * width,
+            max_position_embeddings=POSITIONS, hidden_act="gelu", use_parallel_residual=name in LADDER,
             rope_parameters={"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.25}, **COMMON,
         )
     return GPT2Config(
-        n_embd=WIDTH, n_layer=LAYERS, n_head=HEADS, n_positions=POSITIONS, activation_function="gelu",
+        n_embd=width, n_layer=layers, n_head=heads, n_positions=POSITIONS, activation_function="gelu",
         resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, parallel_block=name == "tiny-gpt2-parallel", **COMMON,
     )
 
 
 def new_model(name, seed=SEED, **options):
-    """A model before training: the four start from the very same numbers, wherever they have the same part."""
+    """A model before training: those of one size start from the very same numbers, wherever they have the same part."""
     config = configuration(name)
     model = model_class(config)._from_config(config, **options) if options else model_class(config)(config)
     with torch.no_grad():
@@ -78,7 +100,7 @@ def new_model(name, seed=SEED, **options):
 
 
 @cache
-def initial_weights(seed=SEED):
+def initial_weights(seed=SEED, size=MIDDLE):
     """Named draws from a normal distribution, by a generator whose stream numpy has promised never to change.
 
     Matrices are (out, in); those of a layer are stacked (layer, out, in). The scales are Pythia's: "small init"
@@ -86,13 +108,14 @@ def initial_weights(seed=SEED):
     (EleutherAI/pythia, models/*.yml: init_method, output_layer_init_method).
     """
     draw = np.random.RandomState(seed).normal
-    small, wang = (2 / (5 * WIDTH)) ** 0.5, 2 / (LAYERS * WIDTH**0.5)
-    square = (LAYERS, WIDTH, WIDTH)
+    layers, width, _ = size
+    small, wang = (2 / (5 * width)) ** 0.5, 2 / (layers * width**0.5)
+    square = (layers, width, width)
     shapes = {
-        "embedding": (small, (VOCABULARY, WIDTH)), "unembedding": (small, (VOCABULARY, WIDTH)),
+        "embedding": (small, (VOCABULARY, width)), "unembedding": (small, (VOCABULARY, width)),
         "query": (small, square), "key": (small, square), "value": (small, square), "dense": (wang, square),
-        "mlp_in": (small, (LAYERS, 4 * WIDTH, WIDTH)), "mlp_out": (wang, (LAYERS, WIDTH, 4 * WIDTH)),
-        "positions": (small, (POSITIONS, WIDTH)),  # last, so that models without a table start like those with one
+        "mlp_in": (small, (layers, 4 * width, width)), "mlp_out": (wang, (layers, width, 4 * width)),
+        "positions": (small, (POSITIONS, width)),  # last, so that models without a table start like those with one
     }
     return {name: draw(0, scale, shape).astype(np.float32) for name, (scale, shape) in shapes.items()}
 
@@ -111,15 +134,16 @@ def _start(config, key, shape, seed):
     role = next((role for ending, role in ROLES.items() if module.endswith(ending)), "layernorm")
     if role == "layernorm":
         return np.ones(shape, np.float32)
-    weights = initial_weights(seed)
+    size = Size(config.num_hidden_layers, config.hidden_size, config.num_attention_heads)
+    weights = initial_weights(seed, size)
     layer = next((int(part) for part in key.split(".") if part.isdigit()), None)
     if layer is None:
         return weights[role]
     if role != "qkv":
         matrix = weights[role][layer]
     elif config.model_type == "gpt_neox":  # head by head: its query rows, its key rows, its value rows
-        by_head = [weights[part][layer].reshape(HEADS, -1, WIDTH) for part in ("query", "key", "value")]
-        matrix = np.concatenate(by_head, axis=1).reshape(-1, WIDTH)
+        by_head = [weights[part][layer].reshape(size.heads, -1, size.width) for part in ("query", "key", "value")]
+        matrix = np.concatenate(by_head, axis=1).reshape(-1, size.width)
     else:  # all queries, then all keys, then all values
         matrix = np.concatenate([weights[part][layer] for part in ("query", "key", "value")])
     return matrix if config.model_type == "gpt_neox" else matrix.T  # GPT-2's Conv1D keeps (in, out)

@@ -25,9 +25,10 @@ class Order:
     model: str
     seed: int
     dtype: str  # of the products in a step
+    peak: float | None = None  # the highest learning rate; None for the model's own
 
 
-def check(name, run, seed, stop, threads, device, dtype, into_package):
+def check(name, run, seed, stop, threads, device, dtype, peak, into_package):
     """Raises ValueError, one sentence, for what makes no sense or what a training may not replace."""
     configuration(name)
     _whole("seed", seed, 0, 2**32 - 1, "")
@@ -41,8 +42,12 @@ def check(name, run, seed, stop, threads, device, dtype, into_package):
         placement(device)
     if dtype not in (None, *DTYPES):
         raise ValueError(f"dtype is {' or '.join(DTYPES)}, but {dtype!r} came.")
-    if into_package and (seed, stop, run) != (SEED, STEPS, own_name(name)):
-        raise ValueError(f"What ships is of seed {SEED}, trained to step {STEPS:,}: leave --seed, --stop and --as out.")
+    if peak is not None and not (isinstance(peak, float | int) and 0 < peak <= 1):
+        raise ValueError(f"peak is a learning rate, above 0 and at most 1, but {peak!r} came.")
+    if into_package and (seed, stop, run, peak) != (SEED, STEPS, own_name(name), None):
+        raise ValueError(
+            f"What ships is of seed {SEED}, trained to step {STEPS:,}: leave --seed, --stop, --peak and --as out."
+        )
 
 
 def _whole(what, number, least, most, which):
@@ -66,10 +71,12 @@ def begin(run, order):
         raise ValueError(f"{folder} holds something that is no training of the course: name another with --as.")
     if before is None:
         return folder, order
-    if (before.model, before.seed) != (order.model, order.seed) or order.dtype not in (None, before.dtype):
+    same = (before.model, before.seed, before.peak) == (order.model, order.seed, order.peak)
+    if not same or order.dtype not in (None, before.dtype):
+        peak = "" if before.peak is None else f" and a peak rate of {before.peak}"
         raise ValueError(
-            f"{run} is a training of {before.model} with seed {before.seed} in {before.dtype}, begun earlier: go on "
-            "with that, or name another with --as."
+            f"{run} is a training of {before.model} with seed {before.seed} in {before.dtype}{peak}, begun earlier: "
+            "go on with that, or name another with --as."
         )
     return folder, before
 

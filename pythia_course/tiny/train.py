@@ -25,7 +25,8 @@ from .logs import own_name, training_log, write_log_row  # noqa: F401  (lessons 
 from .models import new_model
 from .own_runs import Order, begin, check, into_package, keep
 
-PEAK_RATE, LOWEST_RATE = 3e-3, 3e-4
+PEAK_RATE = 3e-3
+PEAK_RATES = {"tiny-pythia-5m": 2e-3, "tiny-pythia-26m": 1e-3}  # as in Pythia, larger models learn at lower rates
 WARMUP = STEPS // 100
 # Pythia's schedule: powers of 2, then evenly to the end; the first of these falls between the births of the two heads.
 CHECKPOINTS = (0, *(2**n for n in range(10)), *range(600, STEPS + 1, 800))
@@ -37,15 +38,17 @@ class Run:
 
     dtype: of the products in a step, "bfloat16" (the weights stay float32) or "float32".  The shipped weights were made
     in bfloat16; without one it is taken where it is fast, as on graphics cards.
+    peak: the highest learning rate; without one the model's own.
     """
 
-    def __init__(self, name, seed=SEED, device="cpu", dtype=None):
+    def __init__(self, name, seed=SEED, device="cpu", dtype=None, peak=None):
         self.name, self.seed, self.device, self.dtype = name, seed, device, dtype or fast_dtype(device)
+        self.peak = peak_rate(name) if peak is None else peak
         self.model = new_model(name, seed, attn_implementation="eager").to(device).train()
         matrices = [p for p in self.model.parameters() if p.ndim > 1]
         vectors = [p for p in self.model.parameters() if p.ndim == 1]  # biases and LayerNorms are not decayed
         groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.95), fused=True)
+        self.optimizer = torch.optim.AdamW(groups, lr=self.peak, betas=(0.9, 0.95), fused=True)
         self.step, self.loss = 0, float("nan")
 
     def advance(self):
@@ -59,7 +62,7 @@ class Run:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step)
+            group["lr"] = learning_rate(self.step, self.peak)
         self.optimizer.step()
         self.step, self.loss = self.step + 1, loss.item()
 
@@ -87,31 +90,38 @@ def fast_dtype(device):
     return "bfloat16" if torch.device(device).type == "cuda" or fast_bfloat16() else "float32"
 
 
-def learning_rate(step):
-    """Warm-up, then a cosine from the peak rate to the lowest."""
+def peak_rate(name):
+    """The highest learning rate of a model's recipe."""
+    return PEAK_RATES.get(name, PEAK_RATE)
+
+
+def learning_rate(step, peak=PEAK_RATE):
+    """Warm-up, then a cosine from the peak rate to a tenth of it."""
     if step < WARMUP:
-        return PEAK_RATE * (step + 1) / WARMUP
-    turn = math.pi * (step - WARMUP) / (STEPS - WARMUP)
-    return LOWEST_RATE + (PEAK_RATE - LOWEST_RATE) * (1 + math.cos(turn)) / 2
+        return peak * (step + 1) / WARMUP
+    turn, lowest = math.pi * (step - WARMUP) / (STEPS - WARMUP), peak / 10
+    return lowest + (peak - lowest) * (1 + math.cos(turn)) / 2
 
 
 def train(
-    name, *, run=None, seed=SEED, stop=STEPS, threads=1, device=None, dtype=None, publish=False, save_every=50
-):
+    name, *, run=None, seed=SEED, stop=STEPS, threads=1, device=None, dtype=None, peak=None, publish=False,
+    save_every=50,
+):  # fmt: skip
     """Train a tiny model of one's own up to step `stop`, or go on with it; the folder of its checkpoints comes back.
 
     run: what `pythia_course.load` will open it by, "my-tiny-pythia" if nothing is said.  Into the folder of that name,
     in `suite.runs.runs_folder()`, go checkpoints (float16) at CHECKPOINTS and at `stop`, log.csv and a file to resume.
+    peak: the highest learning rate; without one the model's own.
     publish: once whole, put it in the place of the model that ships with the course; for maintainers.
     Raises ValueError for what makes no sense, before anything is written; OSError where it cannot be written.
     """
     run = own_name(name, seed) if run is None else run
-    check(name, run, seed, stop, threads, device, dtype, publish)
+    check(name, run, seed, stop, threads, device, dtype, peak, publish)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    folder, order = begin(run, Order(name, seed, dtype))
+    folder, order = begin(run, Order(name, seed, dtype, peak))
     torch.set_num_threads(threads)
-    training = Run(name, seed, device, order.dtype)
-    keep(folder, Order(name, seed, training.dtype))
+    training = Run(name, seed, device, order.dtype, order.peak)
+    keep(folder, Order(name, seed, training.dtype, order.peak))
     _advance(training, folder, stop, save_every)
     if publish:
         into_package(folder, name, CHECKPOINTS if name == "tiny-pythia" else (STEPS,))

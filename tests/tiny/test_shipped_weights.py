@@ -130,7 +130,7 @@ def trained_anew(*, seed=0, data_seed=None, rate=1.0, name="tiny-pythia", until=
     try:
         if data_seed is not None:
             train.batch = lambda step, seed: real_batch(step, data_seed)
-        train.learning_rate = lambda step: rate * real_rate(step)
+        train.learning_rate = lambda step, peak: rate * real_rate(step, peak)
         for step in range(until + 1):
             weights[step] = {key: value.detach().clone() for key, value in run.model.state_dict().items()}
             if step < until:
