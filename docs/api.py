@@ -35,7 +35,8 @@ PUBLIC = {
     "pythia_course.audit": ["audit", "listed", "Audit"],
     "pythia_course.pile": ["training_batch"],
     "pythia_course.suite": [
-        "SUITE", "Spec", "PYTHIAS", "HUB_IDS", "TINY", "PYTHIA_STEPS", "TRAINING", "PEAK_LEARNING_RATE", "parameters",
+        "SUITE", "Spec", "PYTHIAS", "HUB_IDS", "TINY", "LADDER", "SHIPPED",
+        "seed_of", "PYTHIA_STEPS", "TRAINING", "PEAK_LEARNING_RATE", "parameters",
         "total", "without_embeddings", "steps", "nearest_steps", "short_name",
     ],
     "pythia_course.zero_shot": ["zero_shot", "MODELS", "TASKS", "STEPS"],

@@ -31,6 +31,7 @@ def load(
     name: str | os.PathLike | None = None,
     step: int | None = None,
     *,
+    seed: int | None = None,
     dtype: str = "auto",
     device: str | dict = "cpu",
     local_only: bool = False,
@@ -42,6 +43,8 @@ def load(
         these architectures, or a folder.  Without one: what PYTHIA_COURSE_MODEL in the environment says, else
         "tiny-pythia".
     step: how far into its training; without one, the end.  `steps(name)` lists what there is.
+    seed: another training of the same model, from other first weights and with other data: 1 or 2 of tiny-pythia,
+        tiny-pythia-91k and -281k, 1 to 9 of pythia-14m to -410m (PolyPythias, van der Wal et al. 2025).
     dtype: "float32", "bfloat16" for half the memory and less exact numbers, or "auto": float32 where memory has
         room for it and more, else bfloat16; the card of the model says which.  "float16" too, in which nothing above
         65,504 fits: a pass that goes beyond is refused.
@@ -57,7 +60,9 @@ def load(
     """
     from pythia_course.inside.tracing import LanguageModel
 
-    return LanguageModel.open(name, step, dtype=dtype, device=device, local_only=local_only, progress=progress)
+    return LanguageModel.open(
+        name, step, seed=seed, dtype=dtype, device=device, local_only=local_only, progress=progress
+    )
 
 
 def __getattr__(name: str):

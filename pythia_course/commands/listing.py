@@ -36,13 +36,13 @@ def run(options) -> int:
     from pythia_course.hub.cache import unreadable
 
     free, here = available_memory(), _cached()
-    models = [_model(name, here.pop(name, [])) for name in (*suite.TINY, *suite.HUB_IDS)]
+    models = [_model(name, here.pop(name, [])) for name in (*suite.SHIPPED, *suite.HUB_IDS)]
     models += [_stranger(name, found) for name, found in here.items()]
     if options.json:
         folder = {"folder": str(model_cache()), "bytes": cache_size(), "unreadable": unreadable()}
         print(json.dumps({"memory_free": free, "cache": folder, "models": models}, indent=2))
         return 0
-    print("\n".join(_table([one for one in models if one["name"] in (*suite.TINY, *suite.SUITE) or one["cached"]])))
+    print("\n".join(_table([one for one in models if one["name"] in (*suite.SHIPPED, *suite.SUITE) or one["cached"]])))
     known = "" if free == sys.maxsize else f"; {in_words(free)} of memory are free for this process"
     print(f"\nThe cache {model_cache()} holds {in_words(cache_size())}{known}.")
     print("".join(f"{sentence}\n" for sentence in unreadable()), end="")
@@ -58,7 +58,7 @@ def _model(name: str, found: list[dict]) -> dict:
         "hub_id": suite.HUB_IDS.get(name),
         "parameters": suite.total(spec) if spec else _tiny_parameters(name),
         "checkpoints": len(suite.steps(name)) or 1,
-        "shipped": name in suite.TINY,
+        "shipped": name in suite.SHIPPED,
         "opens_as": opens_as(spec) if spec else "float32",
         "cached": found,
     }

@@ -38,8 +38,8 @@ class Place:
         return self.name if self.step is None else f"{self.name} at step {self.step}"
 
 
-def find(name: str | os.PathLike | None = None, step: int | None = None) -> Place:
-    """Read a name as `pythia_course.load` takes it.
+def find(name: str | os.PathLike | None = None, step: int | None = None, seed: int | None = None) -> Place:
+    """Read a name, a step and a seed as `pythia_course.load` takes them.
 
     A name the course knows, or of a training of one's own (`suite.runs`), wins over a folder of that name.
 
@@ -47,9 +47,11 @@ def find(name: str | os.PathLike | None = None, step: int | None = None) -> Plac
     """
     if name is None:
         name = os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL
+    if seed is not None:
+        name = of_seed(name, seed)
     step, text = _whole_number(step), _text(name)
     known = suite.short_name(text) if isinstance(name, str) else ""
-    if known in suite.TINY:
+    if known in suite.SHIPPED:
         return _tiny(known, step)
     if known in suite.HUB_IDS:
         return _published(known, step)
@@ -62,6 +64,29 @@ def find(name: str | os.PathLike | None = None, step: int | None = None) -> Plac
     if isinstance(name, str) and _HUB_ID.fullmatch(text) and not re.search(r"\.\.|--", text):
         return Place(text, step, hub_id=text, revision="main" if step is None else f"step{step}")
     raise ModelNotFound(_not_a_name(text))
+
+
+def of_seed(name: str | os.PathLike, seed: int) -> str:
+    """The name of the same model from another seed: ("tiny-pythia", 1) -> "tiny-pythia-seed1"; seed 0 is the first.
+
+    Trainings of one's own count: ("tiny-gpt2", 7) -> "my-tiny-gpt2-seed7", if there is one.
+    Raises ModelNotFound where there is no such seed.
+    """
+    try:
+        seed = operator.index(seed)
+    except TypeError:
+        raise ModelNotFound(f"A seed is a whole number such as 1, but {shortened(seed)} came.") from None
+    model = suite.short_name(_text(name))
+    own = run_names()
+    if seed == 0 and (model in suite.SHIPPED or model in own):
+        return model
+    known = (*suite.SHIPPED, *suite.HUB_IDS, *own)
+    for one in (f"{model}-seed{seed}", f"my-{model}-seed{seed}"):
+        if one in known:
+            return one
+    there = sorted(suite.seed_of(one) for one in known if re.fullmatch(rf"(my-)?{re.escape(model)}-seed\d+", one))
+    have = f"; it has {', '.join(map(str, there))}." if there else "; `pythia-course list` says what there is."
+    raise ModelNotFound(f"{shortened(model)} has no seed {seed}{have}")
 
 
 def _text(name) -> str:
@@ -140,7 +165,7 @@ def no_step(kind: str, step: int, available: tuple[int, ...]) -> str:
 
 def similar(name: str) -> str:
     """ "; did you mean pythia-160m?" for the nearest name the course knows, or nothing."""
-    known = [*suite.TINY, *suite.HUB_IDS, *run_names()]
+    known = [*suite.SHIPPED, *suite.HUB_IDS, *run_names()]
     near = difflib.get_close_matches(name.rsplit("/")[-1].lower(), known, n=2, cutoff=0.7)
     return f'; did you mean "{near[0]}"?' if near else "."
 

@@ -85,7 +85,7 @@ def free(name: str, step: int | str | None = None) -> int:
     """
     place = find(name, None if step == ALL else step)
     if place.folder:
-        shipped = place.tokenizer and place.name in suite.TINY
+        shipped = place.tokenizer and place.name in suite.SHIPPED
         whose = "ships with the course" if shipped else "is a folder of your own"
         raise ValueError(f"{place} {whose} and is no download: free deletes only what was fetched from the hub.")
     gone = 0

@@ -11,7 +11,7 @@ TRAINING_DATA = {
     **{name: "the Pile, deduplicated" for name in suite.HUB_IDS if name.endswith("-deduped")},
     "gpt2": "WebText",
     "gpt-neo-125m": "the Pile",
-    **dict.fromkeys(suite.TINY, "the Tiny Pile"),
+    **dict.fromkeys(suite.SHIPPED, "the Tiny Pile"),
 }
 
 

@@ -38,6 +38,7 @@ class Loaded:
         name: str | os.PathLike | None = None,
         step: int | None = None,
         *,
+        seed: int | None = None,
         dtype: str = budget.AUTO,
         device: str | dict = "cpu",
         local_only: bool = False,
@@ -49,7 +50,7 @@ class Loaded:
             raise ValueError(f"dtype is auto or one of {known}, but {dtype!r} came.")
         if device == {}:
             raise ValueError('device={} names no place for any part: leave it out, or say device="auto".')
-        place, where = find(name, step), placement(device)
+        place, where = find(name, step, seed), placement(device)
 
         def check(spec: suite.Spec) -> str:
             """The dtype to open it in, once it is known to fit."""

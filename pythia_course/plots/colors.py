@@ -8,10 +8,15 @@ block is parallel and dashed where it is sequential, round where positions are r
 # Source: https://jfly.uni-koeln.de/color/
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 
-# Blues are rotary and reds learned, dark is parallel and light sequential; all four differ in grey, too.
+# Blues are rotary and reds learned, dark is parallel and light sequential; all four differ in grey, too. Of
+# tiny-pythia's sizes the larger is the darker.
 MODELS = {
     "tiny-pythia": "#0072B2",
     "tiny-pythia-sequential": "#3F97D2",
+    "tiny-pythia-91k": "#9CCBEB",
+    "tiny-pythia-281k": "#56A8DC",
+    "tiny-pythia-5m": "#004B77",
+    "tiny-pythia-26m": "#00263C",
     "tiny-gpt2": "#D55E00",
     "tiny-gpt2-parallel": "#7A2E00",
     "gpt2": "#A50F45",
@@ -84,4 +89,4 @@ def _known(name):
     """The colour of a model, a size or a role, or None."""
     size = str(name).removeprefix("pythia-").removesuffix("-deduped").partition("-seed")[0]
     role = str(name).removeprefix("best ").removesuffix(" head").replace("-", " ").replace("_", " ")
-    return MODELS.get(name) or SIZES.get(size) or ROLES.get(role)
+    return MODELS.get(str(name).partition("-seed")[0]) or SIZES.get(size) or ROLES.get(role)

@@ -7,6 +7,7 @@ counts with the real classes.
 
 import bisect
 import operator
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +86,10 @@ HUB_IDS: dict[str, str] = {
     "gpt-neo-125m": "EleutherAI/gpt-neo-125m",
 }
 
-TINY = ("tiny-pythia", "tiny-pythia-sequential", "tiny-gpt2", "tiny-gpt2-parallel")
+TINY = ("tiny-pythia", "tiny-pythia-sequential", "tiny-gpt2", "tiny-gpt2-parallel")  # the 2×2
+LADDER = ("tiny-pythia-91k", "tiny-pythia-281k", "tiny-pythia", "tiny-pythia-5m")  # Pythia's block, by size
+_TINY_SEEDS = tuple(f"{name}-seed{seed}" for name in LADDER[:3] for seed in (1, 2))
+SHIPPED = (*TINY, *(name for name in LADDER if name not in TINY), *_TINY_SEEDS)  # all that is here without a network
 TINY_WEIGHTS = Path(__file__).parents[1] / "tiny" / "weights"
 TINY_TOKENIZER = Path(__file__).parents[1] / "tiny" / "tokenizer"
 
@@ -112,7 +116,8 @@ PEAK_LEARNING_RATE = {
     "pythia-6.9b": 1.2e-4, "pythia-12b": 1.2e-4,
 }  # fmt: skip
 
-_SHORT = {key.lower(): name for name, id in HUB_IDS.items() for key in (name, id)} | {n: n for n in TINY}
+_SHORT = {key.lower(): name for name, id in HUB_IDS.items() for key in (name, id)} | {n: n for n in SHIPPED}
+_SHORT["tiny-pythia-1m"] = "tiny-pythia"  # its name among its sizes
 
 
 def short_name(name: str) -> str:
@@ -131,8 +136,13 @@ def steps(name: str = "tiny-pythia") -> tuple[int, ...]:
     name = short_name(name)
     if name in HUB_IDS:
         return PYTHIA_STEPS if name.startswith("pythia-") else ()
-    folder = TINY_WEIGHTS / name if name in TINY else run_folder(name)
+    folder = TINY_WEIGHTS / name if name in SHIPPED else run_folder(name)
     return checkpoint_steps(folder) if folder else ()
+
+
+def seed_of(name: str) -> int:
+    """The seed in the name of one of several trainings, "tiny-pythia-seed2" or "pythia-160m-seed2"; else 0."""
+    return int(name.rpartition("-seed")[2]) if re.search(r"-seed[0-9]+$", name) else 0
 
 
 def nearest_steps(step: int, available: tuple[int, ...]) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pythia_course import suite
 from pythia_course.machine.files import whole_file
 from pythia_course.suite.runs import run_folder
 
@@ -13,33 +14,38 @@ from .corpus import SEED
 from .models import NAMES
 
 WEIGHTS = Path(__file__).parent / "weights"
-LOGS = Path(__file__).parent / "logs"  # of seeds whose weights do not ship
+LOGS = Path(__file__).parent / "logs"  # of trainings whose weights do not ship
 
 
 def training_log(name, seed=SEED):
     """The log written while a tiny model was trained: column name -> numpy array, a number a row.
 
-    name: of a model that ships, or of a training of your own.  seed: 0 for the shipped weights, to the end of training;
-    1 or 2 for other draws of the same model, to step 2,400; others where you have trained them.
+    name: of a model that ships ("tiny-pythia-26m" too, of which only the log does), or of a training of your own.
+    seed: 0 for the shipped weights, to the end of training; 1 or 2 for other draws of the same model, those of the 2×2
+    to step 2,400; others where you have trained them.  The log of "tiny-pythia-seed1" goes to the end: the same draw
+    once more, on a graphics card.
     """
     path = _path(name, seed)
     rows = read_log(path) if path and path.exists() else []
     if not rows:
         raise ValueError(
-            f"No training log of {name!r} with seed {seed!r}: each tiny model has seeds 0, 1 and 2, and "
-            f"`python -m pythia_course.tiny train` makes more."
+            f"No training log of {name!r} with seed {seed!r}: each tiny model has seeds 0, 1 and 2 (that of 26m 0 "
+            f"alone), and `python -m pythia_course.tiny train` makes more."
         )
     return {key: np.array([float(row[key]) for row in rows]) for key in rows[0]}
 
 
 def _path(name, seed):
+    name = suite.short_name(name) if isinstance(name, str) else name
+    if name in suite.SHIPPED and seed == SEED:
+        return WEIGHTS / name / "log.csv"
     if name not in NAMES:
         own = run_folder(name) if isinstance(name, str) and seed == SEED else None
-    elif seed == SEED:
-        return WEIGHTS / name / "log.csv"
-    elif (shipped := LOGS / f"{name}-seed{seed}.csv").exists():
-        return shipped
     else:
+        run = name if seed == SEED else f"{name}-seed{seed}"
+        for shipped in (LOGS / f"{run}.csv", WEIGHTS / run / "log.csv"):
+            if shipped.exists():
+                return shipped
         own = run_folder(own_name(name, seed))
     return own and own / "log.csv"
 

@@ -36,7 +36,7 @@ def check(name, run, seed, stop, threads, device, dtype, peak, into_package):
     _whole("threads", threads, 1, os.cpu_count() or 1, ", the processors of this machine")
     if not is_run_name(run):
         raise ValueError(f"A training is called by letters, digits, dots and dashes, but {run!r} came.")
-    if suite.short_name(run) in suite.HUB_IDS or run.lower() in suite.TINY:
+    if suite.short_name(run) in suite.HUB_IDS or run.lower() in suite.SHIPPED:
         raise ValueError(f"{run} is a published model: call a training of your own otherwise, for example my-{run}.")
     if device is not None:
         placement(device)

@@ -54,7 +54,7 @@ def data_of(name: str | None = None) -> str:
     """
     place = find(name)
     model = place.name
-    if model in suite.TINY and place.tokenizer or _order_of(place):
+    if model in suite.SHIPPED and place.tokenizer or _order_of(place):
         return TINY_PILE
     if place.folder:
         raise ModelRefused(f"What the model in {place} was trained on, a folder cannot tell: give a Pythia's name.")
@@ -88,7 +88,7 @@ def _step(step, steps: int, model: str) -> int:
 
 def _order_of(place: Place) -> own_runs.Order | None:
     """What is trained there, if it is a training of one's own; ModelDamaged where it does not say."""
-    own = place.folder and place.tokenizer and place.name not in suite.TINY
+    own = place.folder and place.tokenizer and place.name not in suite.SHIPPED
     try:
         return own_runs.read_order(place.name) if own else None
     except ValueError as error:
@@ -97,7 +97,7 @@ def _order_of(place: Place) -> own_runs.Order | None:
 
 def _tiny(place: Place, step: int) -> TrainingBatch:
     order, model = _order_of(place), place.name
-    made = corpus.batch(step, order.seed if order else corpus.SEED)
+    made = corpus.batch(step, order.seed if order else suite.seed_of(model))
     return TrainingBatch(
         model, step, TINY_PILE, made.tokens, corpus.decode, made.sources, corpus.SOURCE_NAMES, continuous=True
     )

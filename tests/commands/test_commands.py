@@ -182,11 +182,11 @@ def listed(here):
 
 def test_the_list_knows_every_model_and_its_size(here, hub):
     content, models = listed(here)
-    assert models.keys() == {*suite.TINY, *suite.HUB_IDS}
+    assert models.keys() == {*suite.SHIPPED, *suite.HUB_IDS}
     assert models["pythia-160m"]["parameters"] == 162_322_944
     assert models["pythia-160m-seed3"]["parameters"] == models["pythia-160m"]["parameters"]
     assert models["pythia-12b-deduped"]["checkpoints"] == 154 and models["gpt2"]["checkpoints"] == 1
-    for name in suite.TINY:
+    for name in suite.SHIPPED:
         assert models[name]["parameters"] == suite.total(load(name).spec)
         assert models[name]["shipped"] and models[name]["opens_as"] == "float32"
         assert models[name]["checkpoints"] == len(suite.steps(name))

@@ -87,7 +87,7 @@ def test_the_last_one_leaves_an_empty_cache_that_can_be_filled_again(filled):
     assert load("pythia-160m", 3000).step == 3000
 
 
-@pytest.mark.parametrize("name", suite.TINY)
+@pytest.mark.parametrize("name", suite.SHIPPED)
 def test_models_that_ship_with_the_course_are_never_deleted(name):
     for step in (None, ALL):
         with pytest.raises(ValueError, match="ships with the course and is no download"):

@@ -131,8 +131,8 @@ REFUSED = [
     (["tiny-gpt2", "--as", "Pythia-70M"], "Pythia-70M is a published model"),
     (["tiny-gpt2", "--as", "../weights"], "A training is called by letters, digits, dots and dashes"),
     (["tiny-gpt2", "--as", ""], "A training is called by letters"),
-    (["tiny-gpt2", "--into-package", "--stop", "3"], "leave --seed, --stop and --as out"),
-    (["tiny-gpt2", "--into-package", "--seed", "3"], "leave --seed, --stop and --as out"),
+    (["tiny-gpt2", "--into-package", "--stop", "3"], "leave --seed, --stop, --peak and --as out"),
+    (["tiny-gpt2", "--into-package", "--seed", "3"], "leave --seed, --stop, --peak and --as out"),
 ]
 
 

@@ -413,7 +413,7 @@ def tiny():
 
 def test_the_tiny_models_share_the_tiny_pile(tiny):
     made = corpus.batch(700)
-    for name in suite.TINY:
+    for name in (*suite.LADDER, *suite.TINY):
         np.testing.assert_array_equal(training_batch(name, 700).tokens, made.tokens)
     assert tiny.data == pile.TINY_PILE and tiny.source_names == corpus.SOURCE_NAMES
     assert "".join(tiny.text(row) for row in range(32)) == corpus.decode(made.tokens.ravel())

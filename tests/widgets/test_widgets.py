@@ -123,7 +123,8 @@ def test_a_model_that_is_open_is_not_opened_again():
 
 def test_the_list_has_the_built_in_models_and_the_two_of_the_brief():
     it = ModelPicker(load=load)
-    assert it.model.options == (*suite.TINY, "EleutherAI/pythia-160m", "EleutherAI/pythia-410m", picker.ANOTHER)
+    ours = (*suite.TINY, *picker.SIZES)
+    assert it.model.options == (*ours, "EleutherAI/pythia-160m", "EleutherAI/pythia-410m", picker.ANOTHER)
     assert it.other.layout.display == "none"
 
 
