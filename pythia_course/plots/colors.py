@@ -9,14 +9,14 @@ block is parallel and dashed where it is sequential, round where positions are r
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 
 # Blues are rotary and reds learned, dark is parallel and light sequential; all four differ in grey, too. Of
-# tiny-pythia's sizes the larger is the darker.
+# tiny-pythia's sizes the larger is the darker, green to violet around its own blue.
 MODELS = {
     "tiny-pythia": "#0072B2",
     "tiny-pythia-sequential": "#3F97D2",
-    "tiny-pythia-91k": "#9CCBEB",
-    "tiny-pythia-281k": "#56A8DC",
-    "tiny-pythia-5m": "#004B77",
-    "tiny-pythia-26m": "#00263C",
+    "tiny-pythia-91k": "#2A9D8F",
+    "tiny-pythia-281k": "#1B8A9A",
+    "tiny-pythia-5m": "#2F3E9E",
+    "tiny-pythia-26m": "#2A0F5E",
     "tiny-gpt2": "#D55E00",
     "tiny-gpt2-parallel": "#7A2E00",
     "gpt2": "#A50F45",
