@@ -101,7 +101,7 @@ def test_tables_fail_at_once_and_rotary_models_at_twice_the_length(plain, again,
 
 @says(
     "03",
-    "Of seeds 1 and 2 the course ships no weights, but it does ship this very measurement, taken at step 2,400 of their"
+    "Not all four have weights of seeds 1 and 2 here, but all have this very measurement, taken at step 2,400 of their"
     " training (that of seed 0 was taken at the end).",
     "the six with a table fail at once, and the six rotary ones hold for twice their training length, to within about"
     " a quarter of a nat.",
@@ -118,7 +118,7 @@ def test_the_reach_over_three_seeds():
         else:
             assert min(values[2:]) > values[1] + 2
     with pytest.raises(ValueError):
-        load("tiny-pythia-seed1")
+        load("tiny-pythia-sequential", seed=1)
 
 
 @says(
