@@ -5,6 +5,13 @@ wrong is argparse's and `commands.UsageError`'s; a wrong argument is a plain Val
 """
 
 
+def shown(thing) -> str:
+    """How Python writes it, on one line and as much of it as a sentence has room for."""
+    written = " ".join(repr(thing).split())
+    written = "".join(letter if letter.isprintable() else "?" for letter in written)
+    return written if len(written) <= 80 else f"{written[:80]}…"
+
+
 class ModelNotFound(ValueError):
     """No model of that name, or a folder without one."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pythia_course import suite
-from pythia_course.errors import ModelNotFound, StepNotFound
+from pythia_course.errors import ModelNotFound, StepNotFound, shown
 from pythia_course.suite.runs import run_folder, run_names
 
 DEFAULT_MODEL = "tiny-pythia"
@@ -92,21 +92,15 @@ def of_seed(name: str | os.PathLike, seed: int) -> str:
 def _text(name) -> str:
     text = os.fspath(name) if isinstance(name, (str, os.PathLike)) else None
     if not isinstance(text, str) or "\0" in text or not text.isprintable() or len(text) > 1000:
-        raise ModelNotFound(f"{shortened(name)} is neither a model's name, such as pythia-160m, nor a folder.")
+        raise ModelNotFound(f"{shown(name)} is neither a model's name, such as pythia-160m, nor a folder.")
     return text
-
-
-def shortened(thing) -> str:
-    """How Python writes it, as much as fits into a line."""
-    written = repr(thing)
-    return written if len(written) <= 80 else f"{written[:80]}…"
 
 
 def _whole_number(step) -> int | None:
     try:
         return None if step is None else operator.index(step)
     except TypeError:
-        raise StepNotFound(f"A step is a whole number such as 3000, but {step!r} came.") from None
+        raise StepNotFound(f"A step is a whole number such as 3000, but {shown(step)} came.") from None
 
 
 def _tiny(name: str, step: int | None) -> Place:
@@ -178,4 +172,4 @@ def _not_a_name(text: str) -> str:
         return f'{text!r} is a web address: give the last two parts, as in load("EleutherAI/pythia-160m").'
     if "/" in text or "\\" in text:
         return f"{text!r} is not a folder here, nor a model's name on the hub, which looks like owner/name."
-    return f"The course has no model called {shortened(text)}{similar(text)} Others need their owner: owner/name."
+    return f"The course has no model called {shown(text)}{similar(text)} Others need their owner: owner/name."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,10 +27,14 @@ def token_ids(tokenizer, prompt) -> torch.Tensor:
 
 def several(prompts) -> list:
     """A list of prompts, of one or of several: texts, or rows of ids."""
-    if hasattr(prompts, "__getitem__") and not isinstance(prompts, str | dict) and getattr(prompts, "ndim", 1):
-        if any(isinstance(first, str | list | tuple) or getattr(first, "ndim", 0) for first in prompts[:1]):
-            return list(prompts)
-    return [prompts]
+    if isinstance(prompts, str | Mapping | type) or not hasattr(prompts, "__getitem__"):
+        return [prompts]
+    try:
+        first = list(prompts[:1])
+    except (TypeError, ValueError, LookupError, RuntimeError):  # no sequence, or one without an axis
+        return [prompts]
+    several = any(isinstance(prompt, str | list | tuple) or getattr(prompt, "ndim", 0) for prompt in first)
+    return list(prompts) if several else [prompts]
 
 
 def refuse_unknown_ids(ids, vocab: int) -> None:
@@ -79,10 +84,9 @@ def _whole_numbers(prompt) -> torch.Tensor:
 
     ids = prompt if isinstance(prompt, torch.Tensor) else torch.from_numpy(_numbers(prompt))
     if ids.layout != torch.strided or ids.is_meta or ids.is_quantized or ids.is_nested:
-        kind = "meta" if ids.is_meta else "nested" if ids.is_nested else str(ids.dtype if ids.is_quantized else ids.layout)
-        raise TypeError(
-            f"Token ids are an ordinary tensor of whole numbers, and this one is {kind.removeprefix('torch.')}."
-        )
+        layout = "meta" if ids.is_meta else "nested" if ids.is_nested else str(ids.layout).removeprefix("torch.")
+        kind = "quantized" if ids.is_quantized else layout
+        raise TypeError(f"Token ids are an ordinary tensor of whole numbers, and this one is {kind}.")
     if ids.ndim == 2 and len(ids) == 1:  # a batch of one, as tokenizers return it
         ids = ids[0]
     if ids.ndim != 1:

@@ -14,7 +14,7 @@ from functools import cached_property
 from numbers import Integral
 
 from pythia_course import suite
-from pythia_course.errors import DuplicateCheckpoints, StepNotFound
+from pythia_course.errors import DuplicateCheckpoints, StepNotFound, shown
 from pythia_course.hub.addresses import Place, find
 from pythia_course.suite.defects import Defect, known_defects
 from pythia_course.training import inventory
@@ -192,7 +192,7 @@ def _listed_steps(steps) -> list:
     except TypeError:
         if getattr(steps, "ndim", None) == 0:  # one number of numpy's or torch's
             return [steps]
-        raise StepNotFound(f"steps are whole numbers, as in [0, 512], or None for all, but {steps!r} came.") from None
+        raise StepNotFound(f"steps are whole numbers, as in [0, 512], or None: all; but {shown(steps)} came.") from None
 
 
 def listed(steps, longest: int = 8) -> str:

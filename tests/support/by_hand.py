@@ -1,4 +1,4 @@
-"""The same model changed without the course: modules whose `forward` is replaced, so that no hook of ours has a part."""
+"""The same model changed without the course: its modules' `forward` is replaced, so that no hook of ours takes part."""
 
 from contextlib import contextmanager
 from functools import cache
@@ -10,7 +10,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, GPTNeoXConfig, GPTNeoXForC
 MADE = {
     "gpt_neox": lambda: GPTNeoXForCausalLM(
         GPTNeoXConfig(
-            num_hidden_layers=2, hidden_size=24, num_attention_heads=3, intermediate_size=32, max_position_embeddings=64,
+            num_hidden_layers=2, hidden_size=24, num_attention_heads=3, intermediate_size=32,
+            max_position_embeddings=64,
             vocab_size=1024,
         )
     ),

@@ -10,14 +10,22 @@ LENGTH = 10  # tokens of the prompt into which is patched
 FIELDS = {"heads": "z", "attn_out": "attn_out", "mlp_out": "mlp_out", "residual": "residual"}
 ABLATED = {"heads": ["z"], "attention": ["attn_out"], "mlps": ["mlp_out"], "layers": ["attn_out", "mlp_out"]}
 ODD = [
-    None, 0, 1, -1, 7, 2.0, 1e400, float("nan"), "1", "z", "", b"1", True, (), [], [()], [[]], {}, {0: 1}, {1}, "residual", (1,), (1, 2),
-    (1, 2, 3), (1, 2, 3, 4), [(1, 2)], [(1, 2, 3)], [1, (1, 2)], [(0, "x")], [(0, None)], [(None, 0)], (0.5, 1), object(), print, int,
-    np.array([1, 1]), np.array([[1, 1]]), np.array(1), np.array([]), np.zeros((2, 2, 2), int), np.array([[1.5, 0]]), np.int8(1), np.array("a"),
-    torch.tensor(1), torch.tensor([0, 1]), torch.tensor([[0, 1]]), torch.tensor([1.0]), torch.tensor([1], device="meta"), torch.zeros(0),
-    range(2), range(0), slice(1), iter([(0, 1)]), (i for i in ()), 10**30, [10**30], [(10**30, 0)], -(10**30), [(-1, -1)], [[0, 1]], [[[0, 1]]],
-    np.ma.masked_array([0, 1], [1, 0]), np.array([1, 2], "datetime64[D]"), 1j, Ellipsis, ["attention"], np.array([None]), {"z": torch.zeros(2, 3, 8)},
-    {"z": 5}, {"z": None}, {"z": "text"}, {"attn_out": [[1.0] * 24] * 2}, {"mlp_out": np.zeros((2, 24))}, {"z": np.full((2, 3, 8), np.nan)},
-    {"z": torch.zeros(2, 3, 8, device="meta")}, {"attn_out": torch.zeros(2, 24).to_sparse()}, {"z": torch.zeros(2, 3, 8, dtype=torch.complex64)},
+    None, 0, 1, -1, 7, 2.0, 1e400, float("nan"), "1", "z", "", b"1", True, (), [], [()], [[]], {}, {0: 1}, {1},
+    "residual", (1,), (1, 2),
+    (1, 2, 3), (1, 2, 3, 4), [(1, 2)], [(1, 2, 3)], [1, (1, 2)], [(0, "x")], [(0, None)], [(None, 0)], (0.5, 1),
+    object(), print, int,
+    np.array([1, 1]), np.array([[1, 1]]), np.array(1), np.array([]), np.zeros((2, 2, 2), int), np.array([[1.5, 0]]),
+    np.int8(1), np.array("a"),
+    torch.tensor(1), torch.tensor([0, 1]), torch.tensor([[0, 1]]), torch.tensor([1.0]), torch.tensor([1],
+    device="meta"), torch.zeros(0),
+    range(2), range(0), slice(1), iter([(0, 1)]), (i for i in ()), 10**30, [10**30], [(10**30, 0)], -(10**30), [(-1,
+    -1)], [[0, 1]], [[[0, 1]]],
+    np.ma.masked_array([0, 1], [1, 0]), np.array([1, 2], "datetime64[D]"), 1j, Ellipsis, ["attention"],
+    np.array([None]), {"z": torch.zeros(2, 3, 8)},
+    {"z": 5}, {"z": None}, {"z": "text"}, {"attn_out": [[1.0] * 24] * 2}, {"mlp_out": np.zeros((2, 24))},
+    {"z": np.full((2, 3, 8), np.nan)},
+    {"z": torch.zeros(2, 3, 8, device="meta")}, {"attn_out": torch.zeros(2, 24).to_sparse()}, {"z": torch.zeros(2, 3,
+    8, dtype=torch.complex64)},
 ]  # fmt: skip
 WORDS = ["Mia had a red ball.", "", "a" * 500, "\ud800", "é", "e\u0301", "👩‍👩‍👧‍👦", "\x00", "Mia"]
 ANYTHING = [*ODD, *NO_PROMPT, *WORDS]
@@ -30,14 +38,20 @@ TAKES = {
     "tokens": {"text": "odd"},
 }
 NAMES = [
-    "tiny-pythia", "tiny-gpt2", "TINY-PYTHIA ", "gpt2", "pythia-160m", "pythia160m", "tiny-pythi", "", " ", ".", "..", "/", "a/b", "a/b/c",
-    "../../etc", "a\0b", "\ud800", "ü" * 300, "x" * 5000, "https://hf.co/a/b", "~", "~nobody", "%s", "con", "a--b/c", 5, 1.5, b"tiny-pythia", [], {},
-    object(), np.array("tiny-pythia"), np.str_("tiny-pythia"), float("nan"), True, ("tiny-pythia",), int, "EleutherAI/pythia-70m", "/dev/null",
+    "tiny-pythia", "tiny-gpt2", "TINY-PYTHIA ", "gpt2", "pythia-160m", "pythia160m", "tiny-pythi", "", " ", ".", "..",
+    "/", "a/b", "a/b/c",
+    "../../etc", "a\0b", "\ud800", "ü" * 300, "x" * 5000, "https://hf.co/a/b", "~", "~nobody", "%s", "con", "a--b/c",
+    5, 1.5, b"tiny-pythia", [], {},
+    object(), np.array("tiny-pythia"), np.str_("tiny-pythia"), float("nan"), True, ("tiny-pythia",), int,
+    "EleutherAI/pythia-70m", "/dev/null",
 ]  # fmt: skip
 LOADED = {
-    "step": [None, 0, 512, -1, 10**30, 1.0, "512", "", b"0", True, float("nan"), np.int64(512), np.array(512), torch.tensor(512), [], [0], "all", 700],
-    "dtype": ["float32", "bfloat16", "float16", "auto", "int8", "", None, 5, [], {}, torch.float32, np.float32, ["float32"], b"float32"],
-    "device": ["cpu", "tpu", "", "cuda", "cuda:99", "mps", "auto", "meta", None, 5, -1, {}, [], {"": "cpu"}, {"x": "cpu"}, {5: 5}, {"": 99}, b"cpu",
+    "step": [None, 0, 512, -1, 10**30, 1.0, "512", "", b"0", True, float("nan"), np.int64(512), np.array(512),
+    torch.tensor(512), [], [0], "all", 700],
+    "dtype": ["float32", "bfloat16", "float16", "auto", "int8", "", None, 5, [], {}, torch.float32, np.float32,
+    ["float32"], b"float32"],
+    "device": ["cpu", "tpu", "", "cuda", "cuda:99", "mps", "auto", "meta", None, 5, -1, {}, [], {"": "cpu"},
+    {"x": "cpu"}, {5: 5}, {"": 99}, b"cpu",
                torch.device("cpu"), "cpu:0", "cpu:1", "\ud800"],
     "progress": [None, 5, "x", print, True],
 }  # fmt: skip
@@ -163,7 +177,8 @@ def references(lm, dice, count):
             filled = [[row + [1] * (length - len(row)), [1] * (length - len(row)) + row][side] for row in rows]
             yield dice.choice((list, np.array, torch.tensor))(filled), None
         elif kind == 6:
-            yield dice.choice(([], [[]], "", [""], [rows[0], []], ["Mia", ""], ["Mia", [None]], None, 5, {}, [[1.0]])), None
+            yield dice.choice((lm.tokenizer("Mia had"), [], [[]], "", [""], [rows[0], []], ["Mia", ""], ["Mia",
+            [None]], None, 5, {}, [[1.0]])), None
         elif kind == 7:
             yield [*rows, [lm.spec.vocab]], None
         else:
@@ -179,11 +194,17 @@ def anything(dice):
     options = {}
     for argument, kind in TAKES[name].items():
         if argument in ("text", "clean", "over") or dice.random() < 0.4:
-            fitting = {"prompt": ["Mia had a red ball. Then Mia", list(range(2, 2 + LENGTH))], "by": ["zero", "mean", None, 5]}
+            fitting = {"prompt": ["Mia had a red ball. Then Mia", list(range(2, 2 + LENGTH))], "by": ["zero", "mean",
+            None, 5]}
             options[argument] = dice.choice(fitting.get(kind, ANYTHING) if dice.random() < 0.8 else ANYTHING)
-    if name == "ablate" and dice.random() < 0.6:
-        options.pop("over", None)
-        options.pop("by", None)
+    if name == "ablate":
+        if dice.random() < 0.6:
+            options |= {"by": "mean"}
+        else:
+            options.pop("over", None)
+            options.pop("by", None)
+    if name in ("ablate", "patch") and dice.random() < 0.4:
+        options = {key: value for key, value in options.items() if key in ("by", "over", "clean")} | {"heads": (1, 2)}
     return name, options
 
 

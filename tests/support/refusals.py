@@ -22,7 +22,7 @@ def objections(error) -> list[str]:
         found.append("somebody else's kind of error")
     if HERE not in Path(where.filename).parents or not line.startswith("raise "):
         found.append(f"raised by {Path(where.filename).name}:{where.lineno}, {line!r}")
-    if not 20 <= len(text) <= 700 or not text.isprintable() or text[-1] not in ".?]}:)'" and text[-1].isalnum() is False:
+    if not 20 <= len(text) <= 700 or not text.isprintable() or not text.endswith((".", "?")):
         found.append("no sentence of one line")
     return found
 
