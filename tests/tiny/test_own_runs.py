@@ -2,7 +2,11 @@
 
 import errno
 import hashlib
+import json
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +14,8 @@ import pytest
 import torch
 from support.hub_folders import write_pythia
 
-from pythia_course import errors, load, steps, suite
+from pythia_course import errors, load, steps, suite, widgets
+from pythia_course.__main__ import main as command
 from pythia_course.hub import cache
 from pythia_course.suite import runs
 from pythia_course.tiny import corpus, logs, own_runs, seeds, train
@@ -93,6 +98,54 @@ def test_what_one_has_trained_is_opened_swept_audited_and_traced_to_its_batches(
         load("my.second-tri")
     with pytest.raises(ValueError, match="is a folder of your own and is no download"):
         cache.free("my.second-try")
+
+
+@pytest.mark.usefixtures("quick")
+def test_two_trainings_of_one_name_at_once_are_refused_and_other_names_are_not(own, capsys):
+    with own_runs.alone("my-tiny-gpt2"):
+        with pytest.raises(SystemExit):
+            main(["train", "tiny-gpt2", "--stop", "1"])
+        said = capsys.readouterr().err
+        assert "my-tiny-gpt2 is being trained by another process: wait for it or stop it, or name another" in said
+        assert main(["train", "tiny-gpt2", "--stop", "1", "--as", "my-other"]) == 0
+    assert not (own / "my-tiny-gpt2").exists() and runs.run_names() == ["my-other"]
+    assert main(["train", "tiny-gpt2", "--stop", "1"]) == 0
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_lock_holds_between_processes_and_goes_with_the_process_that_was_killed(own):
+    hold = (
+        "import sys\nfrom pythia_course.tiny import own_runs\n"
+        "with own_runs.alone('my-tiny-gpt2'):\n    print('held', flush=True)\n    sys.stdin.read()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(ValueError, match="is being trained by another process"):
+            train.train("tiny-gpt2", stop=1)
+    finally:
+        process.kill()
+        process.communicate()
+    train.train("tiny-gpt2", stop=1)
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_list_and_the_picker_have_them(own, capsys):
+    main(["train", "tiny-gpt2", "--stop", "1", "--as", "my-second"])
+    main(["train", "tiny-pythia", "--stop", "1", "--as", "damaged"])
+    (own / "damaged" / "step1" / "model.safetensors").write_bytes(b"no weights")
+    (own / "nothing-yet" / "step0.unfinished").mkdir(parents=True)
+    capsys.readouterr()
+    assert command(["list", "--json"]) == 0
+    models = {model["name"]: model for model in json.loads(capsys.readouterr().out)["models"]}
+    assert [name for name in models if models[name]["own"]] == ["damaged", "my-second"]
+    assert (models["my-second"]["parameters"], models["my-second"]["checkpoints"]) == (suite.total(load("tiny-gpt2").spec), 2)
+    assert models["damaged"]["parameters"] is None and not models["my-second"]["shipped"]
+    assert command(["list"]) == 0
+    assert re.search(r"\nmy-second +1.1 M +2 +float32 +a training of your own\n", capsys.readouterr().out)
+    picker = widgets.ModelPicker("my-second")
+    assert picker.model.value == "my-second" and picker.lm.name == "my-second"
+    assert "damaged" in picker.model.options and "nothing-yet" not in picker.model.options
 
 
 @pytest.mark.usefixtures("quick")

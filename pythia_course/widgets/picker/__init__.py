@@ -12,6 +12,7 @@ import traitlets
 import pythia_course
 from pythia_course import suite
 from pythia_course.hub.addresses import DEFAULT_MODEL, MODEL_VARIABLE
+from pythia_course.suite.runs import run_names
 from pythia_course.widgets.common.keyboard import KeyGuard
 from pythia_course.widgets.common.status import Status
 from pythia_course.widgets.common.still import WithStill
@@ -82,7 +83,7 @@ class ModelPicker(WithStill, ipywidgets.VBox):
         self._callbacks.append(callback)
 
     def _build(self, name):
-        choices = {suite.short_name(choice): choice for choice in (*suite.TINY, *SIZES, *ON_THE_HUB)}
+        choices = {suite.short_name(choice): choice for choice in (*suite.TINY, *SIZES, *run_names(), *ON_THE_HUB)}
         known = choices.get(suite.short_name(name), ANOTHER)
         options = (*choices.values(), ANOTHER)
         self.model = ipywidgets.Dropdown(options=options, value=known, description="Model")
