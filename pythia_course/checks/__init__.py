@@ -1,4 +1,4 @@
-"""Checks of a learner's own work: they say which mistake was made, never raise, and never give the answer away.
+"""Checks of a learner's own work: they say which mistake was made, and never raise.
 
 A check returns a `Verdict`, a number between 0 (not yet) and 1 (right) that shows itself as a sentence.
 """

@@ -45,7 +45,8 @@ def run(options) -> int:
         folder = {"folder": str(model_cache()), "bytes": cache_size(), "unreadable": unreadable()}
         print(json.dumps({"memory_free": free, "cache": folder, "models": models}, indent=2))
         return 0
-    print("\n".join(_table([one for one in models if one["name"] in (*suite.SHIPPED, *own, *suite.SUITE) or one["cached"]])))
+    named = {*suite.SHIPPED, *own, *suite.SUITE}
+    print("\n".join(_table([one for one in models if one["name"] in named or one["cached"]])))
     known = "" if free == sys.maxsize else f"; {in_words(free)} of memory are free for this process"
     print(f"\nThe cache {model_cache()} holds {in_words(cache_size())}{known}.")
     print("".join(f"{sentence}\n" for sentence in unreadable()), end="")

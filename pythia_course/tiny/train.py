@@ -113,7 +113,8 @@ def train(
     in `suite.runs.runs_folder()`, go checkpoints (float16) at CHECKPOINTS and at `stop`, log.csv and a file to resume.
     peak: the highest learning rate; without one the model's own.
     publish: once whole, put it in the place of the model that ships with the course; for maintainers.
-    Raises ValueError for what makes no sense, before anything is written, and where another process trains it; OSError where it cannot be written.
+    Raises ValueError for what makes no sense, before anything is written, and where another process trains it just
+    now; OSError where it cannot be written.
     """
     run = own_name(name, seed) if run is None else run
     check(name, run, seed, stop, threads, device, dtype, peak, publish)
