@@ -30,7 +30,8 @@ SHOWN = {
         "which open in a second with no network": "inside/test_loading.py: the_shipped_models_open_within_a_second",
         "Every line that runs on `tiny-pythia` runs unchanged on": (
             "test_full_size.py: a_lesson_runs_on_a_full_size_model; suite/test_suite.py: steps; "
-            "hub/test_fetching.py: a_step_of_a_pythia_is_a_branch; test_promises.py: every_step_of_every_pythia_is_found"
+            "hub/test_fetching.py: a_step_of_a_pythia_is_a_branch; "
+            "test_promises.py: every_step_of_every_pythia_is_found"
         ),
         "sets everything up and runs all tests, every notebook among them": (
             "test_promises.py: make_test_runs_notebooks"
@@ -75,7 +76,8 @@ SHOWN = {
     "docs/api.md": {
         "never ask the network, even for a model that is not here yet": "hub/test_fetching.py: local_only_does_not_ask",
         "Raises ValueError or TypeError for a prompt that cannot be read": (
-            "inside/test_fuzz.py: prompts; inside/test_tracing.py: a_prompt_that_cannot_be_read_is_refused_in_one_sentence"
+            "inside/test_fuzz.py: prompts; "
+            "inside/test_tracing.py: a_prompt_that_cannot_be_read_is_refused_in_one_sentence"
         ),
         "nothing above 65,504 fits: a pass that goes beyond is refused": (
             "inside/test_nothing_silently_wrong.py: "

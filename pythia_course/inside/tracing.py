@@ -138,7 +138,7 @@ class LanguageModel(Loaded):
         Raises ValueError where there is no such part.  How blocks inside blocks add up: see `interventions`.
         """
         if by not in ("zero", "mean") or (by == "mean") == (over is None):
-            came = f"by={shown(by)} came {'without' if over is None else 'with'} a reference"
+            came = f"by={shown(by)} came {'without' if over is None else 'with'} over"
             raise ValueError(f"Silence parts by='zero', or by='mean' with a reference, over='some text'; {came}.")
         means = over if over is None or isinstance(over, Mapping) else self.means(over)
         parts = [("z", heads), ("attn_out", attention), ("mlp_out", mlps), ("attn_out mlp_out", layers)]

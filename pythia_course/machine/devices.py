@@ -65,7 +65,8 @@ def _spread(device_map) -> Placement:
             "`pip install accelerate` and restart the kernel."
         )
     for device in device_map.values() if isinstance(device_map, dict) else ():
-        _refuse_missing(f"cuda:{device}" if isinstance(device, int) else str(device))
+        if device != "disk":
+            _refuse_missing(f"cuda:{device}" if isinstance(device, int) else str(device))
     return Placement(device_map=device_map)
 
 
