@@ -42,7 +42,7 @@ MAY_USE = {
     "measures": {"numpy", "torch"},
     "plots": {"numpy", "matplotlib"},
     "checks": {"numpy", "torch"},
-    "checks/ablation": {"numpy", "torch", "transformers"},  # one check asks a model of the library
+    "checks/two_by_two": {"numpy", "torch", "transformers"},  # one check asks a model of the library
 }
 MOST_LINES = 250
 HEAVY = {"torch", "transformers", "matplotlib", "huggingface_hub", "tokenizers", "ipywidgets", "IPython"}
