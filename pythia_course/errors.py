@@ -7,7 +7,10 @@ wrong is argparse's and `commands.UsageError`'s; a wrong argument is a plain Val
 
 def shown(thing) -> str:
     """How Python writes it, on one line and as much of it as a sentence has room for."""
-    written = " ".join(repr(thing).split())
+    try:
+        written = " ".join(repr(thing).split())
+    except Exception:  # a number of thousands of digits, or whatever somebody's own class raises
+        written = f"a {type(thing).__name__} that cannot be written"
     written = "".join(letter if letter.isprintable() else "?" for letter in written)
     return written if len(written) <= 80 else f"{written[:80]}…"
 

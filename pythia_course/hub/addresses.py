@@ -7,6 +7,7 @@ import difflib
 import operator
 import os
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,9 +99,12 @@ def _text(name) -> str:
 
 def _whole_number(step) -> int | None:
     try:
-        return None if step is None else operator.index(step)
-    except TypeError:
-        raise StepNotFound(f"A step is a whole number such as 3000, but {shown(step)} came.") from None
+        number = None if step is None else operator.index(step)
+    except (TypeError, RuntimeError):  # the latter of a tensor without numbers
+        number = sys.maxsize
+    if number is not None and abs(number) >= sys.maxsize:
+        raise StepNotFound(f"A step is a whole number such as 3000, but {shown(step)} came.")
+    return number
 
 
 def _tiny(name: str, step: int | None) -> Place:

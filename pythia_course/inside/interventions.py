@@ -158,7 +158,7 @@ def _checked(place, field, axes, spec, length=None):
 
 def _within(number, axis, size):
     if not -size <= number < size:
-        raise ValueError(f"There is no {axis} {number} here: they go from 0 to {size - 1}.")
+        raise ValueError(f"There is no {axis} {shown(number)} here: they go from 0 to {size - 1}.")
     return number % size
 
 

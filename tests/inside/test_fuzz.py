@@ -1,14 +1,13 @@
 """Prompts and arguments drawn at random: right arrays or a sentence of the course's own, and the model as it was."""
 
 import random
-import reprlib
 
 import pytest
 import torch
 from support import odd_arguments, odd_prompts
 from support.by_hand import changed, flat, library_logits, means_of, small_model
 from support.random_models import hooks_on
-from support.refusals import attempt
+from support.refusals import attempt, written
 
 from pythia_course import load
 from pythia_course.inside.compare import Comparison, compare
@@ -44,10 +43,10 @@ def same(ours, theirs):
 def test_prompts(seed, lm):
     faults, before = [], state(lm)
     for number, (prompt, ids) in enumerate(odd_prompts.prompts(lm, seed, PROMPTS // 2)):
-        what = f"{number}: {ascii(reprlib.repr(prompt))}"
+        what = f"{number}: {written(prompt)}"
         labels = attempt(faults, f"tokens {what}", lm.tokens, prompt)
         if ids is not None and (isinstance(labels, Exception) or len(labels) != len(ids)):
-            faults.append(f"tokens {what}: {reprlib.repr(labels)}, where {len(ids)} were expected")
+            faults.append(f"tokens {what}: {written(labels)}, where {len(ids)} were expected")
         if number % EVERY == 0:
             faults += passes(lm, faults, what, prompt, ids)
             faults += [] if is_as(lm, before) else [f"{what} changed the model"]
@@ -61,7 +60,7 @@ def passes(lm, faults, what, prompt, ids):
     if ids is None:
         return [f"{what} was read"] * (not isinstance(trace, Exception) or not isinstance(best, Exception))
     if isinstance(trace, Exception) or isinstance(best, Exception):
-        return [f"{what} was refused: {trace!r:.200}"]
+        return [f"{what} was refused: {written(trace)}"]
     logits = library_logits(lm, ids)
     right = [
         trace.ids.tolist() == list(ids),
@@ -79,10 +78,10 @@ def test_places_and_references(seed, kind, lm):
     """A right request gives what modules give whose outputs are replaced by hand, a wrong one a sentence."""
     faults, before = [], state(lm)
     for number, (arguments, edits) in enumerate(odd_arguments.REQUESTS[kind](lm, random.Random(seed), CASES // 10)):
-        what = f"{kind} {number}: {arguments!r:.300}"
+        what = f"{kind} {number}: {written(arguments)}"
         found = attempt(faults, what, CHECKS[kind], lm, arguments, edits)
         if isinstance(found, Exception) != (edits is None):
-            faults.append(f"{what}: {'taken' if edits is None else 'refused'}, {found!r:.200}")
+            faults.append(f"{what}: {'taken' if edits is None else 'refused'}, {written(found)}")
         elif edits is not None and not found:
             faults.append(f"{what}: wrong arrays")
         faults += [] if is_as(lm, before) else [f"{what} changed the model"]
@@ -127,16 +126,16 @@ def test_arguments_of_the_wrong_kind(seed, lm):
     dice, faults, before = random.Random(seed), [], state(lm)
     for number in range(CASES // 4):
         name, options = odd_arguments.anything(dice)
-        found = attempt(faults, f"{name} {number}: {options!r:.300}", getattr(lm, name), **options)
+        found = attempt(faults, f"{name} {number}: {written(options)}", getattr(lm, name), **options)
         if isinstance(found, Exception):
             pass
         elif name == "trace":
             kept = [vars(found)[field] for field in AXES if field in vars(found)]
-            faults += [f"{options!r:.300}: nan"] * (not all(array.isfinite().all() for array in kept))
+            faults += [f"{written(options)}: nan"] * (not all(array.isfinite().all() for array in kept))
         elif name in ("ablate", "patch"):
             ids = odd_arguments.ids(lm, 5, odd_arguments.LENGTH)
-            attempt(faults, f"in {name} {number}: {options!r:.300}", run_inside, lm, found, ids)
-        faults += [] if is_as(lm, before) else [f"{name} {options!r:.300} changed the model"]
+            attempt(faults, f"in {name} {number}: {written(options)}", run_inside, lm, found, ids)
+        faults += [] if is_as(lm, before) else [f"{name} {written(options)} changed the model"]
     assert faults == []
 
 
@@ -152,17 +151,17 @@ def test_load_and_compare(seed, tmp_path, monkeypatch):
     before = state(lm)
     for _ in range(CASES // 10):
         options = odd_arguments.to_load(dice)
-        found = attempt(faults, f"load {options!r:.300}", load, **options)
+        found = attempt(faults, f"load {written(options)}", load, **options)
         if not isinstance(found, Exception):
             ids = odd_arguments.ids(found, 3, 12)
             right = isinstance(found, LanguageModel) and same(found.trace(ids).logits, library_logits(found, ids))
-            faults += [] if right else [f"load {options!r:.300}: {found!r}"]
+            faults += [] if right else [f"load {written(options)}: {found!r}"]
         pair, text = odd_arguments.to_compare(dice, lm)
-        found = attempt(faults, f"compare {pair!r:.150} {ascii(text):.150}", compare, *pair, text)
-        faults += [] if isinstance(found, Comparison | Exception) else [f"compare gave {found!r:.100}"]
+        found = attempt(faults, f"compare {written((pair, text))}", compare, *pair, text)
+        faults += [] if isinstance(found, Comparison | Exception) else [f"compare gave {written(found)}"]
         if isinstance(found, Comparison):
             losses = -library_logits(lm, found.a.trace.ids)[:-1].log_softmax(-1)
             theirs = losses.gather(1, found.a.trace.ids[1:, None])[:, 0]
             right = pair[0] is not lm or same(torch.from_numpy(found.a.losses), theirs)
-            faults += [] if right and repr(found) and found._repr_html_() else [f"compare {text!r:.150}: losses"]
+            faults += [] if right and repr(found) and found._repr_html_() else [f"compare {written(text)}: losses"]
     assert faults == [] == list(tmp_path.iterdir()) and is_as(lm, before)

@@ -6,6 +6,14 @@ import torch
 from support.by_hand import arrays_of, means_of
 from support.odd_prompts import NO_PROMPT
 
+
+class Unwritable:
+    """Something that not even its repr can be had of."""
+
+    def __repr__(self):
+        raise RuntimeError("no repr")
+
+
 LENGTH = 10  # tokens of the prompt into which is patched
 FIELDS = {"heads": "z", "attn_out": "attn_out", "mlp_out": "mlp_out", "residual": "residual"}
 ABLATED = {"heads": ["z"], "attention": ["attn_out"], "mlps": ["mlp_out"], "layers": ["attn_out", "mlp_out"]}
@@ -18,7 +26,8 @@ ODD = [
     np.int8(1), np.array("a"),
     torch.tensor(1), torch.tensor([0, 1]), torch.tensor([[0, 1]]), torch.tensor([1.0]), torch.tensor([1],
     device="meta"), torch.zeros(0),
-    range(2), range(0), slice(1), iter([(0, 1)]), (i for i in ()), 10**30, [10**30], [(10**30, 0)], -(10**30), [(-1,
+    range(2), range(0), slice(1), 10**5000, [(0, 10**5000)], Unwritable(), iter([(0, 1)]), (i for i in ()), 10**30,
+    [10**30], [(10**30, 0)], -(10**30), [(-1,
     -1)], [[0, 1]], [[[0, 1]]],
     np.ma.masked_array([0, 1], [1, 0]), np.array([1, 2], "datetime64[D]"), 1j, Ellipsis, ["attention"],
     np.array([None]), {"z": torch.zeros(2, 3, 8)},
@@ -38,6 +47,7 @@ TAKES = {
     "tokens": {"text": "odd"},
 }
 NAMES = [
+    Unwritable(),
     "tiny-pythia", "tiny-gpt2", "TINY-PYTHIA ", "gpt2", "pythia-160m", "pythia160m", "tiny-pythi", "", " ", ".", "..",
     "/", "a/b", "a/b/c",
     "../../etc", "a\0b", "\ud800", "ü" * 300, "x" * 5000, "https://hf.co/a/b", "~", "~nobody", "%s", "con", "a--b/c",
@@ -46,7 +56,8 @@ NAMES = [
     "EleutherAI/pythia-70m", "/dev/null",
 ]  # fmt: skip
 LOADED = {
-    "step": [None, 0, 512, -1, 10**30, 1.0, "512", "", b"0", True, float("nan"), np.int64(512), np.array(512),
+    "step": [None, 0, 512, -1, 10**30, 10**5000, Unwritable(), 1.0, "512", "", b"0", True, float("nan"), np.int64(512),
+    np.array(512),
     torch.tensor(512), [], [0], "all", 700],
     "dtype": ["float32", "bfloat16", "float16", "auto", "int8", "", None, 5, [], {}, torch.float32, np.float32,
     ["float32"], b"float32"],

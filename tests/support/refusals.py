@@ -1,6 +1,7 @@
 """Was a call refused as the course refuses: by a `raise` of its own, of a kind it documents, in one line of words?"""
 
 import linecache
+import reprlib
 import traceback
 import warnings
 from pathlib import Path
@@ -11,6 +12,14 @@ from pythia_course import errors
 HERE = Path(pythia_course.__file__).parent
 KINDS = {ValueError, TypeError, MemoryError, FloatingPointError, ImportError}
 KINDS |= {kind for kind in vars(errors).values() if isinstance(kind, type)}
+
+
+def written(thing) -> str:
+    """Something of it, whatever it is."""
+    try:
+        return ascii(reprlib.repr(thing))
+    except Exception:  # a number of thousands of digits, or a class whose repr fails
+        return f"a {type(thing).__name__} that cannot be written"
 
 
 def objections(error) -> list[str]:

@@ -11,6 +11,7 @@ import traitlets
 
 import pythia_course
 from pythia_course import suite
+from pythia_course.errors import shown
 from pythia_course.hub.addresses import DEFAULT_MODEL, MODEL_VARIABLE
 from pythia_course.suite.runs import run_names
 from pythia_course.widgets.common.keyboard import KeyGuard
@@ -99,9 +100,9 @@ class ModelPicker(WithStill, ipywidgets.VBox):
         """The name and step now chosen; the name is empty while none is typed."""
         name = self.other.value.strip() if self.model.value == ANOTHER else self.model.value
         step = self.step.value.strip().removeprefix("step").replace(",", "")
-        if step and not step.isdecimal():
+        if step and not (step.isdecimal() and len(step) < 20):
             raise ValueError(
-                f"A step is a whole number such as 3000 (nothing: the last one), but {self.step.value!r} came."
+                f"A step is a whole number such as 3000 (nothing: the last one), but {shown(self.step.value)} came."
             )
         return name, int(step) if step else None
 
