@@ -127,7 +127,7 @@ SHOWN = {
         "every second layer looks back only this far": (
             "inside/test_tracing.py: attention_is_the_librarys_and_its_rows_sum_to_one"
         ),
-        "Nothing else differs": "tiny/test_tiny_models.py: without_positions_the_two_classes_are_the_same_function",
+        "and nothing else differs": "tiny/test_tiny_models.py: without_positions_the_two_classes_are_the_same_function",
         "Killed at any moment it goes on where it was and ends with the same weights": (
             "tiny/test_training.py: a_killed_run_goes_on_and_ends_with_the_same_weights; "
             "tiny/test_own_runs.py: stopped_at_any_line_of_its_writing_it_comes_to_the_same"

@@ -76,7 +76,7 @@ def of_seed(name: str | os.PathLike, seed: int) -> str:
     try:
         seed = operator.index(seed)
     except TypeError:
-        raise ModelNotFound(f"A seed is a whole number such as 1, but {shortened(seed)} came.") from None
+        raise ModelNotFound(f"A seed is a whole number such as 1, but {shown(seed)} came.") from None
     model = suite.short_name(_text(name))
     own = run_names()
     if seed == 0 and (model in suite.SHIPPED or model in own):
@@ -87,7 +87,7 @@ def of_seed(name: str | os.PathLike, seed: int) -> str:
             return one
     there = sorted(suite.seed_of(one) for one in known if re.fullmatch(rf"(my-)?{re.escape(model)}-seed\d+", one))
     have = f"; it has {', '.join(map(str, there))}." if there else "; `pythia-course list` says what there is."
-    raise ModelNotFound(f"{shortened(model)} has no seed {seed}{have}")
+    raise ModelNotFound(f"{shown(model)} has no seed {shown(seed)}{have}")
 
 
 def _text(name) -> str:
