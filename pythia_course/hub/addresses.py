@@ -74,20 +74,22 @@ def of_seed(name: str | os.PathLike, seed: int) -> str:
     Raises ModelNotFound where there is no such seed.
     """
     try:
-        seed = operator.index(seed)
-    except TypeError:
-        raise ModelNotFound(f"A seed is a whole number such as 1, but {shown(seed)} came.") from None
+        number = operator.index(seed)
+    except (TypeError, RuntimeError):  # the latter of a tensor without numbers
+        number = -1
+    if not 0 <= number < 2**32:
+        raise ModelNotFound(f"A seed is a whole number such as 1, but {shown(seed)} came.")
     model = suite.short_name(_text(name))
     own = run_names()
-    if seed == 0 and (model in suite.SHIPPED or model in own):
+    if number == 0 and (model in suite.SHIPPED or model in own):
         return model
     known = (*suite.SHIPPED, *suite.HUB_IDS, *own)
-    for one in (f"{model}-seed{seed}", f"my-{model}-seed{seed}"):
+    for one in (f"{model}-seed{number}", f"my-{model}-seed{number}"):
         if one in known:
             return one
     there = sorted(suite.seed_of(one) for one in known if re.fullmatch(rf"(my-)?{re.escape(model)}-seed\d+", one))
     have = f"; it has {', '.join(map(str, there))}." if there else "; `pythia-course list` says what there is."
-    raise ModelNotFound(f"{shown(model)} has no seed {shown(seed)}{have}")
+    raise ModelNotFound(f"{shown(model)} has no seed {number}{have}")
 
 
 def _text(name) -> str:

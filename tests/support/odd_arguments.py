@@ -59,6 +59,8 @@ LOADED = {
     "step": [None, 0, 512, -1, 10**30, 10**5000, Unwritable(), 1.0, "512", "", b"0", True, float("nan"), np.int64(512),
     np.array(512),
     torch.tensor(512), [], [0], "all", 700],
+    "seed": [None, 0, 1, 2, -1, 7, 10**30, 10**5000, Unwritable(), 1.0, "1", "", b"1", True, float("nan"),
+    np.int64(1), []],
     "dtype": ["float32", "bfloat16", "float16", "auto", "int8", "", None, 5, [], {}, torch.float32, np.float32,
     ["float32"], b"float32"],
     "device": ["cpu", "tpu", "", "cuda", "cuda:99", "mps", "auto", "meta", None, 5, -1, {}, [], {"": "cpu"},
