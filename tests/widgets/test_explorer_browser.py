@@ -262,6 +262,12 @@ def test_heads_are_sorted_and_filtered_by_a_score(show):
     assert page.locator(".pce-head").evaluate_all(names)[:2] == ["layer 0, head 0", "layer 0, head 1"]
 
 
+def test_a_score_is_rounded_once(show):
+    page = show(AttentionExplorer(causal(1, 2, 8), TOKENS, scores={"ours": [[0.12496, 0.7]]}))
+    page.locator(".pcw select").select_option(label="ours")
+    assert page.locator(".pce-caption").all_inner_texts() == ["L0 H1\n0.70", "L0 H0\n0.12"]
+
+
 def test_two_models_move_in_lock_step(show):
     one, two = causal(3, 4, 8), causal(2, 4, 5, seed=1)
     page = show(AttentionExplorer.compare({"one": (one, TOKENS), "two": (two, TOKENS[:5])}))

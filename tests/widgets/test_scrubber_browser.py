@@ -257,6 +257,16 @@ def test_bars_are_as_long_as_their_share_and_the_last_answer_is_marked(show):
     assert page.locator(".pcs-answer .pcs-token").all_inner_texts() == ["answer"]
 
 
+def test_a_number_is_rounded_once_as_in_the_figures(show):
+    said, scores = [[("␣red", 0.98847)], [("␣red", 0.0004)]], {"a": [0.12496, 1], "b": [0.00496, 1]}
+    page = show(TrainingScrubber([0, 1], TOKENS, predictions=said, scores=scores, step=0))
+    assert page.locator(".pcs-share").all_inner_texts() == ["98.8%"]
+    assert page.locator(".pcs-value").all_inner_texts() == ["0.12", "0.00"]
+    page.locator(".pcs-slider").focus()
+    press(page, "ArrowRight")
+    assert page.locator(".pcs-share").all_inner_texts() == ["<0.1%"]
+
+
 def test_the_line_through_the_scores_stands_under_the_thumb(show):
     page = show(TrainingScrubber(STEPS, TOKENS, **record(), step=0))
     page.locator(".pcs-slider").focus()

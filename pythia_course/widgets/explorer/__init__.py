@@ -128,7 +128,7 @@ class _Model:
     def described(self):
         """What the browser is told beside the weights."""
         layers, heads = self.attention.shape[:2]
-        scores = {label: np.round(values, 4).tolist() for label, values in self.scores.items()}
+        scores = {label: np.round(values, 7).tolist() for label, values in self.scores.items()}
         return {"name": self.name, "tokens": self.shown_tokens, "layers": layers, "heads": heads, "scores": scores}
 
     def draw(self, left, right, layer, head):

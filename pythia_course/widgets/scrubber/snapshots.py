@@ -7,10 +7,12 @@ from hashlib import sha256
 import numpy as np
 
 from pythia_course.inside.compare import logit_lens
+from pythia_course.plots.axes import percent
 from pythia_course.plots.labels import printable
 from pythia_course.widgets.common.attention import MOST_BYTES, check_weights, head_scores, packed, packed_size
 
 MOST_TOKENS = 128  # more could not be read, nor drawn within a frame
+DIGITS = 7  # after the point, of what the browser rounds again
 
 
 @dataclass(eq=False)
@@ -66,7 +68,7 @@ class Moments:
             "tokens": self.labels,
             "layers": layers,
             "heads": heads,
-            "predictions": [[[printable(token), round(p, 4)] for token, p in said] for said in self.predictions],
+            "predictions": [[[printable(token), p, percent(p)] for token, p in said] for said in self.predictions],
             "lens_rows": 0 if self.lens is None else self.lens[0].shape[1],
             "vocabulary": self.vocabulary()[0],
             "scores": [{"name": name, "values": _without_nan(values)} for name, values in self.scores.items()],
@@ -170,7 +172,7 @@ def _without_nan(values):
     """Nested lists, None where there is no number: JSON has no other word for it."""
     if values.ndim > 1:
         return [_without_nan(part) for part in values]
-    return [round(value, 4) if np.isfinite(value) else None for value in values.tolist()]
+    return [round(value, DIGITS) if np.isfinite(value) else None for value in values.tolist()]
 
 
 def moment(lm, text, k=8):
