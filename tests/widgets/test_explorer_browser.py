@@ -327,6 +327,8 @@ def test_a_screen_reader_is_told_what_is_there(show):
     grid = page.get_by_role("grid", name="all heads, arrow keys choose one")
     assert grid.get_by_role("gridcell", name="layer 1, head 0").count() == 1
     assert grid.get_by_role("rowheader").count() == 2
+    headers = grid.get_by_role("columnheader").all_inner_texts() + grid.get_by_role("rowheader").all_inner_texts()
+    assert all(headers)  # a corner heads nothing
     page.get_by_role("img", name="layer 0, head 0").wait_for()
     active = "e => document.getElementById(e.getAttribute('aria-activedescendant')).ariaLabel"
     grid.focus()
