@@ -175,7 +175,7 @@ def test_jupyterlab_is_asked_to_leave_the_keys_alone_on_the_very_element_with_th
         assert button.get_attribute("data-lm-suppress-shortcuts") == "true"
 
 
-# Colours behind and of every letter of the picture as drawn, parts that are half transparent included: [[behind, ink], …].
+# Colours behind and of every letter as drawn, half transparent ones included: [[behind, ink], …].
 COLORS = """
 () => {
   const numbers = (text) => text.match(/[0-9.]+/g).map(Number);
@@ -202,7 +202,8 @@ def test_lines_and_letters_stand_out_from_what_is_behind_them_also_those_of_step
 
 def test_what_is_to_come_is_told_by_its_outline_and_not_only_by_its_shade(page):
     outline = "e => [getComputedStyle(e).strokeDasharray !== 'none', getComputedStyle(e).fill !== 'none']"
-    first, last = page.locator("section").first.locator("rect").first, page.locator("section").first.locator("rect").last
+    boxes = page.locator("section").first.locator("rect")
+    first, last = boxes.first, boxes.last
     assert first.evaluate(outline) == last.evaluate(outline) == [True, False]  # at step 0 all boxes are to come
     page.keyboard.press("Tab"), page.keyboard.press("End")
     assert first.evaluate(outline) == last.evaluate(outline) == [False, True]
