@@ -506,6 +506,36 @@ def test_in_jupyterlab_the_cells_stay_and_python_knows_the_step_and_the_head(lab
     page.wait_for_function(PRINTS, arg=["print(scrubber.step, scrubber.layer, scrubber.head)", "3000 1 0\n"])
 
 
+FITS = """
+() => {
+  const seen = document.querySelector(".jp-WindowedPanel-outer"), root = document.querySelector(".pcs");
+  const rect = (selector) => root.querySelector(selector).getBoundingClientRect();
+  const ticks = [...root.querySelectorAll(".pcs-ticks span")].filter((tick) => tick.textContent);
+  const boxes = ticks.map((tick) => tick.getBoundingClientRect()), output = root.closest(".jp-OutputArea-output");
+  return {
+    sideways: [".pcs", ".pcs-time"].map((name) => output.querySelector(name))
+      .concat(output).map((box) => Math.max(0, box.scrollWidth - box.clientWidth)),
+    spare: seen.clientHeight - (root.getBoundingClientRect().bottom - rect(".pcs-slider").top),
+    slider: rect(".pcs-slider").width / output.clientWidth,
+    gaps: boxes.slice(1).map((box, place) => box.left - boxes[place].right),
+  };
+}
+"""
+
+
+@pytest.mark.parametrize("size", [(1366, 768), (1440, 900), (683, 384), (600, 900)])
+def test_in_jupyterlab_it_fits_a_laptop_and_the_slider_has_room_in_a_narrow_window(lab, size):
+    page, _, _ = lab
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.wait_for_timeout(500)
+    fits = page.evaluate(FITS)
+    print(size, fits)
+    page.set_viewport_size({"width": 1280, "height": 1100})
+    assert min(fits["gaps"]) > 2 and fits["slider"] > 0.5
+    if size[0] > 1000:  # a whole screen: the lens is seen while the slider moves
+        assert fits["spare"] >= 0 and fits["sideways"] == [0, 0, 0]
+
+
 def test_in_jupyterlab_nothing_outside_the_machine_is_asked_for(lab):
     _, _, asked = lab
     assert hosts(asked) == {"127.0.0.1"}
