@@ -66,7 +66,7 @@ class ModelPicker(WithStill, ipywidgets.VBox):
         self._build(name)
         super().__init__(
             [
-                ipywidgets.HBox([self.model, self.step, self.button]),
+                ipywidgets.HBox([self.model, self.step, self.button], layout={"flex_flow": "row wrap"}),
                 self.other, self.progress, self.status, KeyGuard(),
             ],
             lm=lm,
