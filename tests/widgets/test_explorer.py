@@ -211,6 +211,12 @@ def test_a_picture_stands_beside_the_widget(make):
     assert shown(explorer)[0]["image/png"] != data["image/png"]
 
 
+def test_an_emoji_and_a_title_of_two_thousand_letters_are_drawn_without_a_warning(recwarn):
+    explorer = AttentionExplorer.compare({"😀" * 999: (causal(), ["😀"] * len(TOKENS))}, title="漢字😀" * 500)
+    picture = shown(explorer)[1]
+    assert picture.shape[1] < 1500 and not recwarn.list
+
+
 def test_a_head_that_only_one_model_has_is_drawn_for_that_one():
     shown(two_models(layer=1, head=2))
 

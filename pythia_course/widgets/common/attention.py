@@ -3,6 +3,7 @@
 import numpy as np
 
 from pythia_course import measures
+from pythia_course.errors import shown as shortened
 
 MOST_BYTES = 32_000_000  # sent to a browser at once
 SHORTEST_PERIOD = 3  # a repetition shorter than that is more often chance than a prompt made for induction
@@ -38,6 +39,8 @@ def head_scores(attention, tokens, period=None):
         "previous token": measures.previous_token_scores(attention),
         "first token": measures.first_token_scores(attention),
     }
+    if period is not None and not isinstance(period, (int, np.integer)):
+        raise TypeError(f"A period is how many tokens one copy has, a whole number, got {shortened(period)}.")
     start, period = (0, period) if period else repetition(tokens)
     if period:
         scores["induction"] = measures.induction_scores(attention[..., start:, start:], period)

@@ -8,14 +8,17 @@ import numpy as np
 import traitlets
 
 from pythia_course import plots
+from pythia_course.errors import shown as shortened
 from pythia_course.plots import axes
-from pythia_course.plots.labels import printable
+from pythia_course.plots.labels import escaped, printable
 from pythia_course.widgets.common import code
 from pythia_course.widgets.common.attention import MOST_BYTES, all_heads, color_table, head_scores, packed, packed_size
+from pythia_course.widgets.common.refused import Refused
 from pythia_course.widgets.common.still import WithStill, png
 
 HERE = Path(__file__).parent
 MOST_TOKENS = 512
+LONGEST_TITLE = 100  # characters on the static picture
 # Inches of the static picture: its width, the height a model takes, and the side of either drawing.
 WIDE, TALL, SIDE = 9.4, 5.8, 3.8
 
@@ -66,7 +69,7 @@ class AttentionExplorer(WithStill, anywidget.AnyWidget):
             _weights=b"".join(packed(model.attention) for model in shown),
             _colors=color_table(),
             _models=[model.described() for model in shown],
-            _title=str(title),
+            _title=escaped(title),
             layer=layer,
             head=head,
         )
@@ -76,7 +79,7 @@ class AttentionExplorer(WithStill, anywidget.AnyWidget):
         name, value = proposal.trait.name, proposal.value
         number = max(model.attention.shape[name == "head"] for model in self._shown)
         if not 0 <= value < number:
-            raise ValueError(f"There are {name}s 0 to {number - 1}, but {name} {value} was asked for.")
+            raise Refused(f"There are {name}s 0 to {number - 1}, but {name} {shortened(value)} was asked for.")
         return value
 
     def __repr__(self):
@@ -100,7 +103,7 @@ class AttentionExplorer(WithStill, anywidget.AnyWidget):
             left, right = (figure.add_axes((x, bottom, *size)) for x in (0, 1 - size[0]))
             model.draw(left, right, self.layer, self.head)
         if self._title:
-            title = axes.drawable(self._title, space=" ", longest=None)
+            title = axes.drawable(self._title, space=" ", longest=LONGEST_TITLE)
             figure.suptitle(title, y=1 - (TALL - SIDE - 0.6) / TALL / number, parse_math=False)
         return png(figure)
 
@@ -117,11 +120,11 @@ class _Model:
     shown_tokens: list = field(init=False)
 
     def __post_init__(self):
-        self.name, self.tokens = str(self.name), list(self.tokens)
+        self.name, self.tokens = escaped(self.name), list(self.tokens)
         self.attention = all_heads(self.attention, self.tokens, "AttentionExplorer", MOST_TOKENS)
         self.shown_tokens = [printable(token) for token in self.tokens]
         self.scores = head_scores(self.attention, self.tokens, self.period) | {
-            str(label): _checked_score(label, values, self.attention.shape[:2])
+            escaped(label): _checked_score(label, values, self.attention.shape[:2])
             for label, values in (self.scores or {}).items()
         }
 
@@ -135,7 +138,8 @@ class _Model:
         """All heads on the left Axes and one on the right, if this model has it."""
         layers, heads = self.attention.shape[:2]
         here = layer < layers and head < heads
-        plots.attention_grid(self.attention, ax=left, highlight=(layer, head) if here else None, title=self.name)
+        name = axes.drawable(self.name, space=" ")
+        plots.attention_grid(self.attention, ax=left, highlight=(layer, head) if here else None, title=name)
         if here:
             plots.attention(self.attention[layer, head], self.tokens, ax=right, title=f"layer {layer}, head {head}")
         else:
@@ -152,10 +156,14 @@ def _pair(name, pair):
 
 
 def _checked_score(label, values, shape):
-    values = np.asarray(values, dtype=float)
+    try:
+        values = np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        values = np.empty(0)
     if values.shape != shape or not np.isfinite(values).all():
         raise ValueError(
-            f"The score {label!r} needs one finite number a head, shape {shape} (layer, head), got {values.shape}."
+            f"The score {shortened(label)} needs one finite number a head, shape {shape} (layer, head), "
+            f"got {values.shape}."
         )
     return values
 

@@ -6,9 +6,10 @@ from hashlib import sha256
 
 import numpy as np
 
+from pythia_course.errors import shown as shortened
 from pythia_course.inside.compare import logit_lens
 from pythia_course.plots.axes import percent
-from pythia_course.plots.labels import printable
+from pythia_course.plots.labels import escaped, printable
 from pythia_course.widgets.common.attention import MOST_BYTES, check_weights, head_scores, packed, packed_size
 
 MOST_TOKENS = 128  # more could not be read, nor drawn within a frame
@@ -40,7 +41,7 @@ class Moments:
         self.lens = None if self.lens is None else _checked_lens(self.lens, steps, tokens)
         shapes = [(steps,), *([] if self.attention is None else [self.attention.shape[:3]])]
         given = (self.scores or {}).items()
-        self.scores = own | {str(name): _checked_score(name, values, shapes) for name, values in given}
+        self.scores = own | {escaped(name): _checked_score(name, values, shapes) for name, values in given}
 
     def duplicates(self):
         """Groups of steps at which attention and lens are the same to the last digit."""
@@ -91,11 +92,14 @@ class Moments:
 
 
 def _checked_steps(steps):
-    numbers = np.asarray(steps)
+    try:
+        numbers = np.asarray(steps)
+    except ValueError:  # lists of different lengths
+        numbers = np.empty(0)
     if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or len(numbers) < 2 or (np.diff(numbers) <= 0).any():
         raise ValueError(
             "TrainingScrubber moves through training: steps are two or more whole numbers, ascending, each once, "
-            f"got {numbers}."
+            f"got {shortened(steps)}."
         )
     return numbers.tolist()
 
@@ -164,7 +168,7 @@ def _checked_score(name, values, shapes):
         values = np.empty(0)
     if values.shape not in shapes or not np.isfinite(values).any():
         wanted = " or one a head, ".join(map(str, shapes))
-        raise ValueError(f"The score {str(name)!r} needs one number a step, shape {wanted}, got {values.shape}.")
+        raise ValueError(f"The score {shortened(name)} needs one number a step, shape {wanted}, got {values.shape}.")
     return values
 
 
