@@ -18,6 +18,17 @@ def packed(attention):
     return np.rint(255 * attention[..., queries, keys].clip(0, 1)).astype(np.uint8).tobytes()
 
 
+def unpacked(weights, shape):
+    """The attention that `packed` made these bytes of, float32 of this shape (layer, head, query, key).
+
+    A widget keeps the bytes alone: ipywidgets never forgets a widget, and a cell may be run ten times.
+    """
+    attention = np.zeros(shape, np.float32)
+    queries, keys = np.tril_indices(shape[-1])
+    attention[..., queries, keys] = np.frombuffer(weights, np.uint8).reshape(*shape[:2], -1) / np.float32(255)
+    return attention
+
+
 def packed_size(attention):
     """How many bytes `packed` makes of it."""
     number = attention.shape[-1]

@@ -1,6 +1,6 @@
 """Every head of a model at a glance and any one in detail, moved with the mouse or the keyboard in the browser."""
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 
 import anywidget
@@ -12,7 +12,7 @@ from pythia_course.errors import shown as shortened
 from pythia_course.plots import axes
 from pythia_course.plots.labels import escaped, printable
 from pythia_course.widgets.common import code
-from pythia_course.widgets.common.attention import MOST_BYTES, all_heads, color_table, head_scores, packed, packed_size
+from pythia_course.widgets.common.attention import MOST_BYTES, all_heads, color_table, head_scores, packed, unpacked
 from pythia_course.widgets.common.refused import Refused
 from pythia_course.widgets.common.still import WithStill, png
 
@@ -66,7 +66,7 @@ class AttentionExplorer(WithStill, anywidget.AnyWidget):
         _check_size(shown)
         self._shown = shown
         super().__init__(
-            _weights=b"".join(packed(model.attention) for model in shown),
+            _weights=b"".join(model.weights for model in shown),
             _colors=color_table(),
             _models=[model.described() for model in shown],
             _title=escaped(title),
@@ -77,7 +77,7 @@ class AttentionExplorer(WithStill, anywidget.AnyWidget):
     @traitlets.validate("layer", "head")
     def _exists(self, proposal):
         name, value = proposal.trait.name, proposal.value
-        number = max(model.attention.shape[name == "head"] for model in self._shown)
+        number = max(model.shape[name == "head"] for model in self._shown)
         if not 0 <= value < number:
             raise Refused(f"There are {name}s 0 to {number - 1}, but {name} {shortened(value)} was asked for.")
         return value
@@ -86,7 +86,7 @@ class AttentionExplorer(WithStill, anywidget.AnyWidget):
         said = [
             f"{model.name + ': ' if model.name else ''}{layers} × {heads} heads, {positions} tokens"
             for model in self._shown
-            for layers, heads, positions, _ in [model.attention.shape]
+            for layers, heads, positions, _ in [model.shape]
         ]
         return f"AttentionExplorer of {'; '.join(said)} (run the notebook to use it)"
 
@@ -113,35 +113,39 @@ class _Model:
     """The attention of one model on its prompt, found to be what the explorer can draw."""
 
     name: str
-    attention: np.ndarray
+    attention: InitVar[np.ndarray]
     tokens: list
     scores: dict | None = None
     period: int | None = None
+    shape: tuple = field(init=False)
+    weights: bytes = field(init=False)
     shown_tokens: list = field(init=False)
 
-    def __post_init__(self):
+    def __post_init__(self, attention):
         self.name, self.tokens = escaped(self.name), list(self.tokens)
-        self.attention = all_heads(self.attention, self.tokens, "AttentionExplorer", MOST_TOKENS)
+        attention = all_heads(attention, self.tokens, "AttentionExplorer", MOST_TOKENS)
+        self.shape, self.weights = attention.shape, packed(attention)
         self.shown_tokens = [printable(token) for token in self.tokens]
-        self.scores = head_scores(self.attention, self.tokens, self.period) | {
-            escaped(label): _checked_score(label, values, self.attention.shape[:2])
+        self.scores = head_scores(attention, self.tokens, self.period) | {
+            escaped(label): _checked_score(label, values, self.shape[:2])
             for label, values in (self.scores or {}).items()
         }
 
     def described(self):
         """What the browser is told beside the weights."""
-        layers, heads = self.attention.shape[:2]
+        layers, heads = self.shape[:2]
         scores = {label: np.round(values, 7).tolist() for label, values in self.scores.items()}
         return {"name": self.name, "tokens": self.shown_tokens, "layers": layers, "heads": heads, "scores": scores}
 
     def draw(self, left, right, layer, head):
         """All heads on the left Axes and one on the right, if this model has it."""
-        layers, heads = self.attention.shape[:2]
+        layers, heads = self.shape[:2]
+        attention = unpacked(self.weights, self.shape)
         here = layer < layers and head < heads
         name = axes.drawable(self.name, space=" ")
-        plots.attention_grid(self.attention, ax=left, highlight=(layer, head) if here else None, title=name)
+        plots.attention_grid(attention, ax=left, highlight=(layer, head) if here else None, title=name)
         if here:
-            plots.attention(self.attention[layer, head], self.tokens, ax=right, title=f"layer {layer}, head {head}")
+            plots.attention(attention[layer, head], self.tokens, ax=right, title=f"layer {layer}, head {head}")
         else:
             right.set_axis_off()
 
@@ -169,7 +173,7 @@ def _checked_score(label, values, shape):
 
 
 def _check_size(models):
-    size = sum(packed_size(model.attention) for model in models)
+    size = sum(len(model.weights) for model in models)
     if size > MOST_BYTES:
         raise ValueError(
             f"AttentionExplorer would send {size / 1e6:.0f} MB to the browser, more than its "
