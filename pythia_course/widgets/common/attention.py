@@ -3,7 +3,7 @@
 import numpy as np
 
 from pythia_course import measures
-from pythia_course.errors import shown as shortened
+from pythia_course.errors import shown
 
 MOST_BYTES = 32_000_000  # sent to a browser at once
 SHORTEST_PERIOD = 3  # a repetition shorter than that is more often chance than a prompt made for induction
@@ -51,7 +51,7 @@ def head_scores(attention, tokens, period=None):
         "first token": measures.first_token_scores(attention),
     }
     if period is not None and not isinstance(period, (int, np.integer)):
-        raise TypeError(f"A period is how many tokens one copy has, a whole number, got {shortened(period)}.")
+        raise TypeError(f"A period is how many tokens one copy has, a whole number, got {shown(period)}.")
     start, period = (0, period) if period else repetition(tokens)
     if period:
         scores["induction"] = measures.induction_scores(attention[..., start:, start:], period)

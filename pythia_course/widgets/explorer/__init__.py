@@ -8,7 +8,7 @@ import numpy as np
 import traitlets
 
 from pythia_course import plots
-from pythia_course.errors import shown as shortened
+from pythia_course.errors import shown
 from pythia_course.plots import axes
 from pythia_course.plots.labels import escaped, printable
 from pythia_course.widgets.common import code
@@ -79,7 +79,7 @@ class AttentionExplorer(WithStill, anywidget.AnyWidget):
         name, value = proposal.trait.name, proposal.value
         number = max(model.shape[name == "head"] for model in self._shown)
         if not 0 <= value < number:
-            raise Refused(f"There are {name}s 0 to {number - 1}, but {name} {shortened(value)} was asked for.")
+            raise Refused(f"There are {name}s 0 to {number - 1}, but {name} {shown(value)} was asked for.")
         return value
 
     def __repr__(self):
@@ -166,7 +166,7 @@ def _checked_score(label, values, shape):
         values = np.empty(0)
     if values.shape != shape or not np.isfinite(values).all():
         raise ValueError(
-            f"The score {shortened(label)} needs one finite number a head, shape {shape} (layer, head), "
+            f"The score {shown(label)} needs one finite number a head, shape {shape} (layer, head), "
             f"got {values.shape}."
         )
     return values

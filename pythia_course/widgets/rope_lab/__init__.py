@@ -6,7 +6,7 @@ import anywidget
 import numpy as np
 import traitlets
 
-from pythia_course.errors import shown as shortened
+from pythia_course.errors import shown
 from pythia_course.widgets.common import code
 from pythia_course.widgets.common.refused import Refused
 from pythia_course.widgets.common.still import WithStill
@@ -38,7 +38,7 @@ class RopeLab(WithStill, anywidget.AnyWidget):
     def __init__(self, query=None, key=None, *, head_dim=32, rotary_fraction=0.25, base=10_000.0, positions=128):
         query, key = _two_vectors(query, key, head_dim)
         if not isinstance(positions, (int, np.integer)) or not 2 <= positions <= MOST_POSITIONS:
-            came, most = shortened(positions), f"{MOST_POSITIONS:,}"
+            came, most = shown(positions), f"{MOST_POSITIONS:,}"
             raise ValueError(f"RopeLab compares positions: it needs 2 or more, {most} at most, got {came}.")
         super().__init__()
         self.set_trait("positions", positions)
@@ -63,13 +63,13 @@ class RopeLab(WithStill, anywidget.AnyWidget):
     def _inside(self, proposal):
         if 0 <= proposal.value < self.positions:
             return proposal.value
-        raise Refused(f"A position here is 0 to {self.positions - 1}, got {shortened(proposal.value)}.")
+        raise Refused(f"A position here is 0 to {self.positions - 1}, got {shown(proposal.value)}.")
 
     @traitlets.validate("pair")
     def _a_pair(self, proposal):
         if 0 <= proposal.value < max(self.pairs, 1):
             return proposal.value
-        raise Refused(f"There are {self.pairs} pairs that turn, counted from 0; got {shortened(proposal.value)}.")
+        raise Refused(f"There are {self.pairs} pairs that turn, counted from 0; got {shown(proposal.value)}.")
 
     @traitlets.validate("base")
     def _above_one(self, proposal):
@@ -114,4 +114,4 @@ def _numbers(values):
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ValueError(f"RopeLab turns vectors of numbers, got {shortened(values)}.") from None
+        raise ValueError(f"RopeLab turns vectors of numbers, got {shown(values)}.") from None

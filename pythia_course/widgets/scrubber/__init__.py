@@ -7,8 +7,7 @@ import anywidget
 import traitlets
 
 from pythia_course import suite
-from pythia_course.errors import DuplicateCheckpoints
-from pythia_course.errors import shown as shortened
+from pythia_course.errors import DuplicateCheckpoints, shown
 from pythia_course.plots.labels import escaped
 from pythia_course.training.audit import DUPLICATES, listed
 from pythia_course.training.sweep import sweep
@@ -58,7 +57,7 @@ class TrainingScrubber(WithStill, anywidget.AnyWidget):
     ):  # fmt: skip
         self._moments = moments = Moments(steps, tokens, attention, predictions, lens, scores)
         if duplicates not in DUPLICATES:
-            raise ValueError(f"duplicates is one of {', '.join(DUPLICATES)}, but {shortened(duplicates)} came.")
+            raise ValueError(f"duplicates is one of {', '.join(DUPLICATES)}, but {shown(duplicates)} came.")
         if duplicates == "refuse" and (same := moments.duplicates()):
             raise _refusal(same)
         super().__init__(
@@ -96,14 +95,14 @@ class TrainingScrubber(WithStill, anywidget.AnyWidget):
         if proposal.value in steps:
             return proposal.value
         near = " and ".join(map(str, suite.nearest_steps(proposal.value, tuple(steps))))
-        raise Refused(f"This scrubber has no step {shortened(proposal.value)}; the nearest it has: {near}.")
+        raise Refused(f"This scrubber has no step {shown(proposal.value)}; the nearest it has: {near}.")
 
     @traitlets.validate("layer", "head")
     def _exists(self, proposal):
         name, value = proposal.trait.name, proposal.value
         number = max(self._moments.heads[name == "head"], 1)
         if not 0 <= value < number:
-            raise Refused(f"There are {name}s 0 to {number - 1}, but {name} {shortened(value)} was asked for.")
+            raise Refused(f"There are {name}s 0 to {number - 1}, but {name} {shown(value)} was asked for.")
         return value
 
     def __repr__(self):

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from pythia_course.errors import shown as shortened
+from pythia_course.errors import shown
 from pythia_course.inside.compare import logit_lens
 from pythia_course.plots.axes import percent
 from pythia_course.plots.labels import escaped, printable
@@ -99,7 +99,7 @@ def _checked_steps(steps):
     if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or len(numbers) < 2 or (np.diff(numbers) <= 0).any():
         raise ValueError(
             "TrainingScrubber moves through training: steps are two or more whole numbers, ascending, each once, "
-            f"got {shortened(steps)}."
+            f"got {shown(steps)}."
         )
     return numbers.tolist()
 
@@ -168,7 +168,7 @@ def _checked_score(name, values, shapes):
         values = np.empty(0)
     if values.shape not in shapes or not np.isfinite(values).any():
         wanted = " or one a head, ".join(map(str, shapes))
-        raise ValueError(f"The score {shortened(name)} needs one number a step, shape {wanted}, got {values.shape}.")
+        raise ValueError(f"The score {shown(name)} needs one number a step, shape {wanted}, got {values.shape}.")
     return values
 
 
