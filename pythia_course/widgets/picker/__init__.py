@@ -66,7 +66,7 @@ class ModelPicker(WithStill, ipywidgets.VBox):
         self._build(name)
         super().__init__(
             [
-                ipywidgets.HBox([self.model, self.step, self.button]),
+                ipywidgets.HBox([self.model, self.step, self.button], layout={"flex_flow": "row wrap"}),
                 self.other, self.progress, self.status, KeyGuard(),
             ],
             lm=lm,
@@ -130,7 +130,7 @@ class ModelPicker(WithStill, ipywidgets.VBox):
             if not name:
                 return self.status.say(ASK_FOR_ID)
             self.button.disabled = False
-            self.status.say(f"Asking what {name} takes …")
+            self.status.say(f"Asking what {name:.80} takes …")
             self._start(threading.Thread(target=self._look_up, args=(question, name, step)))
             no_answer = (question, self.status.say, NO_ANSWER)
             self._start(threading.Timer(self._patience, self._answer, no_answer, {"final": False}))
@@ -179,7 +179,7 @@ class ModelPicker(WithStill, ipywidgets.VBox):
 
     def _work(self, name, step):
         with self._working(), self.status.reporting():
-            self.status.say(f"Opening {name} …")
+            self.status.say(f"Opening {name:.80} …")
             try:
                 lm = self._load(name, step=step, progress=Download(self))
             except KeyboardInterrupt:
