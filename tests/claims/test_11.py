@@ -313,6 +313,7 @@ def test_the_induction_heads_copy():
     "Of the 1,024 logits, (2, 2) raises the token's own the most for about half of all tokens, (2, 0) and (2, 1) for "
     "less than a fifth; the three of them together for three in five, and for every one of the 83 names and everyday "
     "words of the corpus that are a single token.",
+    "A mean over all directions says little about any single token.",
 )
 def test_a_score_near_1_is_not_strict_copying():
     model, gain = tiny().model, tiny().model.gpt_neox.final_layer_norm.weight
