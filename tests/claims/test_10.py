@@ -380,9 +380,7 @@ def test_the_table_of_effects():
     assert abs(outcome("loss")[:2]).max() < 0.05
 
 
-@says(
-    "10", "The three effects are twice the coefficients of a regression in which the switches are coded as −1 and 1."
-)
+@says("10", "The three effects are twice the coefficients of a regression in which the switches are coded as −1 and 1.")
 def test_effects_and_coefficients():
     y = np.random.RandomState(0).normal(size=(5, 4))  # (case, corner)
     switches = np.array([[1, p, b, p * b] for p in (-1, 1) for b in (-1, 1)])

@@ -482,7 +482,7 @@ def test_the_prompt():
 @says(
     "11",
     "And this is no anecdote of six words, though the share varies from line to line:",
-    "(1, 3) alone brings nearly everything back in the second experiment"
+    "(1, 3) alone brings nearly everything back in the second experiment",
 )
 def test_other_swaps_say_the_same():
     draw, single = Random(3), [word for word in EVERYDAY if len(tiny().tokenizer(" " + word)["input_ids"]) == 1]
@@ -535,3 +535,25 @@ def test_the_heads_read_what_the_first_mlp_gives():
     with tiny().ablate(mlps=[1], by="mean", over=tiny().means(rows())):
         control = stripes()
     assert (without_mlp / usual).max() < 0.2 and (control / usual).min() > 0.8
+
+
+@says(
+    "11",
+    "Both tell “a x” from “b x” as well; but in seed 2 no head gives even half of its attention to the token two back, "
+    "so the same ability has another circuit there.",
+)
+def test_the_other_seeds_tell_two_contexts_apart():
+    single = [word for word in EVERYDAY if len(tiny().tokenizer(" " + word)["input_ids"]) == 1]
+    two_back = {}
+    for seed in (1, 2):
+        lm, draw, right = load("tiny-pythia", seed=seed), Random(9), 0
+        for _ in range(30):
+            a, b, x, p, q, f, g = draw.sample(single, 7)
+            texts = [f"Kofi {a} {x} {p} {f} {b} {x} {q} {g}\nKofi {before} {x}" for before in (a, b)]
+            ids = torch.tensor([[corpus.END_OF_TEXT, *corpus.encode(text)[:-1]] for text in texts])
+            after_a, after_b = lm.model(ids).logits[:, -1, [token(p), token(q)]]
+            right += bool(after_a[0] - after_a[1] > after_b[0] - after_b[1])
+        assert right > 26
+        maps = torch.stack([lm.trace(row, keep=["attention"]).attention for row in rows()])
+        two_back[seed] = float(maps.diagonal(-2, dim1=-2, dim2=-1).mean((0, -1)).max())
+    assert two_back[2] < 0.5 < 0.8 < two_back[1]
