@@ -52,7 +52,7 @@ def _each_row_to_one(counts):
 
 def gap_within(function):
     """A learner's gap_within(share, frequent, kind), each with one entry for each number."""
-    share = np.array([0.9, 0.8, 0.5, 0.3, 0.4, 1.0, 0.7, 0.6, 0.5, 0.9])
+    share = np.array([0.9, 0.8, 0.5, 0.3, 0.4, 0.8, 0.7, 0.6, 0.5, 0.9])
     frequent = np.array([1, 1, 0, 0, 0, 1, 0, 0, 0, 1], bool)
     kind = np.array([1, 1, 1, 1, 1, 2, 2, 2, 2, 1])
     result, trouble = run(function, share.copy(), frequent.copy(), kind.copy())

@@ -15,7 +15,7 @@ def chance_of_reciting(answer, tokens, loss):
         (1 - right, "That is the probability that at least one of them is another."),
         (tokens * loss, "That is the loss of all the tokens together, in nats; which probability has this loss?"),
         (2.0 ** (-tokens * loss), "The loss is in nats: exp, and not a power of 2."),
-        ((1 - loss) ** tokens, "Nearly: a loss of x nats is the probability exp(−x), of which 1 − x is only the beginning."),
+        ((1 - loss) ** tokens, "Nearly: a loss of x nats is the probability exp(−x), and 1 − x is only its beginning."),
         (100 * right, "In 100; as a probability, it is between 0 and 1."),
     ]
     return judge(answer, right, "Right: losses add up, so that probabilities multiply.", mistakes, 2e-3)

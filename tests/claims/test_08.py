@@ -158,7 +158,7 @@ def rows_of(numbers):
     "As many as the one after. The rows are echoes: their second line repeats the first, and a model with induction "
     "heads (lesson 06) can go on without having read the words before.",
     "What looks like memory is copying from the prompt: the model at step 6,200 recites 28 rows of 20 batches that no "
-    "model has read (6,200, 6,240 and so on), and none of them once its three induction heads are silenced.",
+    "model has read (6,200, 6,240 and so on), and only one of these once its three induction heads are silenced.",
     "Even then, look at it: of batch 5,450 the later checkpoint recites one row that the earlier one does not, and it "
     "is an echo again.",
 )
@@ -170,7 +170,7 @@ def test_what_looks_like_memory_is_copying():
     copied = continued(6200, unread, 32, 32)
     assert copied.sum() == 28
     with loaded(6200).ablate(heads=[(2, 0), (2, 1), (2, 2)]):
-        assert not continued(6200, unread[copied], 32, 32).any()
+        assert continued(6200, unread[copied], 32, 32).sum() == 1
     with loaded(6200).ablate(heads=[(0, 0), (0, 1), (0, 2)]):  # the control: three heads that do not copy
         assert continued(6200, unread[copied], 32, 32).sum() > 3
     before, after = (continued(step, rows_of([5450]), 32, 32) for step in (5400, 6200))
