@@ -6,7 +6,6 @@ from pythia_course.checks.answers import as_array, candidates, is_missing
 from pythia_course.checks.running import run
 from pythia_course.checks.verdict import Verdict, judge, unanswered
 from pythia_course.suite import steps
-from pythia_course.tiny import corpus
 
 
 def tokens_seen(answer, step, rows, context):
@@ -61,11 +60,11 @@ def divergence(function):
     return judge(result, right, "Right: 0 only where the two agree.", mistakes, 1e-6)
 
 
-def first_read(answer, text):
-    """The step of the first batch of `tiny-pythia` in which a text stands whole in one document."""
+def first_read(answer, text, batch_of, count):
+    """The step of the first of `count` batches in which a text stands whole.  batch_of: step -> batch with documents."""
     if is_missing(answer):
         return unanswered()
-    right = next((step for step in range(corpus.STEPS) if _stands_in(text, step)), None)
+    right = next((step for step in range(count) if _stands_in(text, batch_of(step))), None)
     if right is None:
         return Verdict(0, f"“{text}” was in no batch: ask for a text that was.")
     praise = f"Right: batch {right:,} is the first that has it."
@@ -76,10 +75,10 @@ def first_read(answer, text):
     ]
     verdict = judge(answer, right, praise, mistakes, 0)
     given = [int(values.flat[0]) for values in candidates(answer) if values.size == 1 and np.isfinite(values).all()]
-    if verdict != 1 and any(right + 1 < step < corpus.STEPS and _stands_in(text, step) for step in given):
+    if verdict != 1 and any(right + 1 < step < count and _stands_in(text, batch_of(step)) for step in given):
         return Verdict(0, f"Batch {given[0]:,} has it, but an earlier one had it before.")
     return verdict
 
 
-def _stands_in(text, step):
-    return any(text in document.text for document in corpus.batch(step).documents)
+def _stands_in(text, batch):
+    return any(text in document.text for document in batch.documents)

@@ -6,6 +6,7 @@ import torch
 
 from pythia_course.checks import data
 from pythia_course.checks.verdict import NOT_YET
+from pythia_course.tiny import corpus
 
 SHARD = 30_000_000_000
 TEXT = "In March the town of Glen is"
@@ -21,7 +22,7 @@ CHECKS = {
     "where": lambda answer: data.where(answer, 8000, SHARD),
     "divergence": data.divergence,
     "divergence, returned": lambda answer: data.divergence(lambda p, q: answer),
-    "first_read": lambda answer: data.first_read(answer, TEXT),
+    "first_read": lambda answer: data.first_read(answer, TEXT, corpus.batch, 100),
 }
 
 
@@ -129,7 +130,7 @@ def test_divergence_names_the_mistake(wrong, words):
 
 @pytest.mark.parametrize("form", [int, float, np.int64, torch.tensor, lambda n: [n], str])
 def test_first_read_takes_any_form(form):
-    assert says(data.first_read(form(27), TEXT), 1, "batch 27 is the first")
+    assert says(data.first_read(form(27), TEXT, corpus.batch, 100), 1, "batch 27 is the first")
 
 
 @pytest.mark.parametrize(
@@ -145,9 +146,8 @@ def test_first_read_takes_any_form(form):
     ],
 )
 def test_first_read_names_the_mistake(answer, words):
-    assert says(data.first_read(answer, TEXT), 0, words)
+    assert says(data.first_read(answer, TEXT, corpus.batch, 100), 0, words)
 
 
-def test_a_text_that_was_never_read_has_no_first_batch(monkeypatch):
-    monkeypatch.setattr(data.corpus, "STEPS", 3)
-    assert says(data.first_read(1, "walrus"), 0, "in no batch")
+def test_a_text_that_was_never_read_has_no_first_batch():
+    assert says(data.first_read(1, "walrus", corpus.batch, 3), 0, "in no batch")
