@@ -61,7 +61,7 @@ def divergence(function):
 
 
 def first_read(answer, text, batch_of, count):
-    """The step of the first of `count` batches in which a text stands whole.  batch_of: step -> batch with documents."""
+    """The step of the first of `count` batches in which a text stands whole.  batch_of: step -> batch."""
     if is_missing(answer):
         return unanswered()
     right = next((step for step in range(count) if _stands_in(text, batch_of(step))), None)
