@@ -180,6 +180,13 @@ def test_what_looks_like_memory_is_copying():
     }
 
 
+@says("08", "But so does when: the blue squares lie above the orange dots wherever there are both.")
+def test_when_a_sentence_was_shown_matters():
+    for times in (4, 16, 64, 256):
+        loss = [mean_loss(6200, [sentence]) for sentence in shown(times)]
+        assert min(loss[3:]) > max(loss[:3])
+
+
 @pytest.mark.parametrize("seed", (0, 1, 2))
 @says("08", "How often matters")
 def test_more_showings_leave_a_lower_loss_with_every_seed(seed):
