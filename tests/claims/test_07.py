@@ -30,6 +30,14 @@ def test_knowing_nothing():
     assert round(math.log(1024), 1) == 6.9
 
 
+@says("07", "helps it with any text of this corpus")
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_second_step_helps_with_every_source(seed):
+    log = training_log("tiny-pythia", seed)
+    one, two = (list(log["step"]).index(step) for step in (1, 2))
+    assert all(log[f"loss_{source}"][one] - log[f"loss_{source}"][two] > 0.02 for source in corpus.SOURCE_NAMES[:-1])
+
+
 @says(
     "07",
     "Most of what the model learned from batch 1 helps it with any text of this corpus.",
@@ -66,7 +74,7 @@ def test_what_was_just_read_leaves_a_trace():
 @says(
     "07",
     "Their loss falls between steps 600 and 1,400, when induction heads form (lesson 06).",
-    "The sums improve slowly, until the end.",
+    "The sums improve slowly, nearly until the end.",
     "What is much the same in every document (the words of a table, the frame of a function) is learned first, most of "
     "it before step 600.",
 )

@@ -97,6 +97,9 @@ def test_frequency_and_its_confound():
     one = np.vectorize(tokens_of)(total) == 1
     assert abs(one[rare].mean() - one[frequent].mean()) < 0.05
     assert right[frequent][~one[frequent]].mean() > right[rare][~one[rare]].mean() + 0.03
+    for half in (range(50), range(50, 100)):  # nor does size stand behind it
+        by_count = sorted(half, key=lambda place: often[place])
+        assert right[by_count[25:]].mean() > right[by_count[:25]].mean() + 0.03
     quarters = [right[group].mean() for group in np.array_split(np.argsort(often, kind="stable"), 4)]
     assert quarters[1] < quarters[0] < quarters[3] and right.mean(1).min() < 0.6
     single = [sum(tokens_of(place + 1) == 1 for place in group) for group in (rare, frequent)]
