@@ -125,7 +125,7 @@ def test_split_takes_tensors_and_arrays():
         (lambda f, h: f.unflatten(-1, (h, -1)).transpose(0, 1).chunk(3, dim=-1), "Pythia's layout"),
         (lambda f, h: [p.transpose(0, 1) for p in by_part(f, h)], "the head comes before the position"),
         (lambda f, h: f.chunk(3, dim=-1), "cut each into its heads"),
-        (lambda f, h: [by_part(f, h)[n] for n in (1, 2, 0)], "The order is another"),
+        (lambda f, h: [by_part(f, h)[n] for n in (1, 2, 0)], "The order is different"),
         (lambda f, h: [by_part(f, h)[n] for n in (0, 2, 1)], "wrong way round"),
         (lambda f, h: [p.unflatten(-1, (-1, h)).permute(2, 0, 1) for p in f.chunk(3, -1)], "side by side"),
         (lambda f, h: by_part(f, h)[:2], "Three things"),
