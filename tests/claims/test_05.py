@@ -478,7 +478,10 @@ def test_a_trace_of_the_common_start_is_left(models):
     assert same == 13
 
 
-@says("05", "exchange the heads of a layer, and the layer computes the same, so their numbers mean nothing by themselves.")
+@says(
+    "05",
+    "exchange the heads of a layer, and the layer computes the same, so their numbers mean nothing by themselves.",
+)
 def test_heads_have_no_order(models):
     attention = models["tiny-pythia"].model.gpt_neox.layers[1].attention
     heads = torch.tensor([2, 0, 3, 1])
