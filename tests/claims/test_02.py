@@ -91,7 +91,9 @@ def test_a_dot_product_of_two_rotated_points():
     torch.testing.assert_close(product(a + 2 * torch.pi, b), product(a, b))
     assert not torch.allclose(product(a, b), product(b, a))
     fast, slow = (2 * torch.pi / speeds()[pair] for pair in (0, -1))
-    assert fast < 7 and slow > 6000 and float(product(a + speeds()[-1], a) / product(a, a) - 1).__abs__() < 0.01
+    assert fast < 7 and slow > 6000
+    step = [float((product(a + speed, b) - product(a, b)).abs().max()) for speed in speeds()[[0, -1]]]
+    assert step[1] < 0.01 < 1 < step[0]  # one position further on, by the slowest pair and by the fastest
 
 
 @says(
@@ -100,7 +102,7 @@ def test_a_dot_product_of_two_rotated_points():
     "Pythia-160M rotates 16 dimensions of each head and reads up to 2,048 tokens.",
     "never completes a circle in any text that the model was trained on.",
     "is short for: a quarter of each",
-    "In Pythia, not all of them.",
+    "In Pythia, not all of them: in pythia-160m it is 16 of 64.",
 )
 def test_a_quarter_rotates_and_some_pairs_never_come_round(lm):
     specs = [lm.spec, *(suite.SUITE[name] for name in suite.PYTHIAS)]
