@@ -152,7 +152,7 @@ def test_what_rotation_is_worth_to_trained_weights(name):
 )
 def test_a_shift_changes_nothing_in_rotary_models_and_something_in_the_others():
     texts = [document.text for source in ("stories", "tables", "echoes", "python") for document in
-             corpus.held_out(source, 30)]  # fmt: skip
+             corpus.held_out(source, 12)]  # fmt: skip
     ids = [i for text in texts[::-1] for i in (corpus.END_OF_TEXT, *corpus.encode(text))]
     ids = torch.tensor(ids[: len(ids) // 64 * 64]).view(-1, 64)
     for name in suite.TINY:
