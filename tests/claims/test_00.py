@@ -74,7 +74,7 @@ def test_the_score_is_the_mean_of_the_diagonal_below(trace):
     "Whichever thing of its stories Mia makes, it is what comes next; without the first two sentences the model falls"
     " back on things that are common in those stories.",
     "So the answer is read from the prompt.",
-    "a dog, which nobody in its stories makes, it does not copy",
+    "a dog, which nobody in its stories makes, it does not copy, although a model trained from a different seed does.",
 )
 def test_any_thing_in_the_box_comes_next(lm):
     for thing in words.THINGS:
@@ -86,6 +86,7 @@ def test_any_thing_in_the_box_comes_next(lm):
     assert float(fallback[first_token(lm, "kite")]) < 0.1  # the control: without its sentences it is not expected
     assert "dog" not in words.THINGS
     assert float(softmax(lm.trace(TEXT.replace("kite", "dog")).logits[-1])[first_token(lm, "dog")]) < 0.2
+    assert load("tiny-pythia", seed=2).predict(TEXT.replace("kite", "dog"), k=1)[0][0] == "␣dog"
 
 
 @says("00", "from the part of the corpus that is never trained on")

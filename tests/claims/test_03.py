@@ -126,13 +126,15 @@ def test_the_reach_over_three_seeds():
     "03",
     "From step 1,400 on it is the same picture at every checkpoint: good for about twice the trained length, then"
     " failing.",
+    'Of tiny-pythia, seeds 1 and 2 can be opened as well, load("tiny-pythia", seed=1), and hold for as long.',
 )
 def test_the_reach_at_other_moments(models, rows):
     few = rows[:4]
     easy = np.array(blocks(models["tiny-gpt2"].model, few, positions=torch.arange(512)[None] % 128))
-    for step in (1400, 2200, 3800, 5400):
-        found = blocks(load("tiny-pythia", step=step).model, few)
-        assert max(found[:4] - easy[:4]) < 0.25 and min(found[5:] - easy[5:]) > 1, step
+    opened = [load("tiny-pythia", step=step) for step in (1400, 2200, 3800, 5400)]
+    for lm in (*opened, load("tiny-pythia", seed=1), load("tiny-pythia", seed=2)):
+        found = blocks(lm.model, few)
+        assert max(found[:4] - easy[:4]) < 0.25 and min(found[5:] - easy[5:]) > 1, lm
 
 
 @says(
