@@ -82,7 +82,7 @@ def test_path_is_found(before):
     ("answer", "words"),
     [
         (OF, "started from"),
-        ("gpt_neox.layers.3.mlp", "another architecture than gpt2"),
+        ("gpt_neox.layers.3.mlp", "an architecture other than gpt2"),
         ("transformer.h.4.mlp.c_fc", "its layer is not"),
         ("transformer.h.3.mlp.c_proj", "MLP, narrowing"),
         ("transformer.h.3.attn.c_attn", "queries, keys, values"),
