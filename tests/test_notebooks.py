@@ -91,11 +91,6 @@ def test_what_a_run_would_write_differently_is_not_stored(path):
 # Lesson -> how many of its stored figures do not say yet what is to be seen on them (`plots.alt`).  Lower a number when
 # a lesson gets better, and take the lesson out at 0; solutions count with their lesson.
 WITHOUT_ALT = {
-    "start_here": 5,
-    "architecture_tour": 5,
-    "rotary_position_embeddings": 1,
-    "parallel_attention_and_mlp": 1,
-    "pythia_vs_gpt2": 1,
     "training_checkpoints": 2,
 }
 

@@ -372,11 +372,12 @@ def test_the_picker_with_the_real_loader():
 
 def test_what_a_notebook_stores_is_the_same_at_every_run():
     viewer, text = AttentionViewer(causal(2, 3, 5, 5), TOKENS), "AttentionViewer of 2 × 3 heads, 5 tokens"
-    stored, _ = viewer._repr_mimebundle_()
+    stored, metadata = viewer._repr_mimebundle_()
+    assert metadata["image/png"]["alt"].startswith("layer 0, head 0. Attention map of 5 tokens.")
     assert stored["text/plain"] == f"{text} (run the notebook to use it)"
     assert set(stored) == {"text/plain", "image/png", VIEW}
-    stored, _ = ModelPicker(load=load)._repr_mimebundle_()
-    assert stored["text/plain"] == "ModelPicker (run the notebook to choose a model)"
+    stored, metadata = ModelPicker(load=load)._repr_mimebundle_()
+    assert "image/png" not in metadata and stored["text/plain"] == "ModelPicker (run the notebook to choose a model)"
     assert set(stored) == {"text/plain", VIEW}
 
 
