@@ -28,7 +28,7 @@ STRONG = {
 SHOWN = {
     "README.md": {
         "which open in a second with no network": "inside/test_loading.py: the_shipped_models_open_within_a_second",
-        "Every line that runs on `tiny-pythia` runs unchanged on": (
+        "What you do with `tiny-pythia` you do in the same lines with": (
             "test_full_size.py: a_lesson_runs_on_a_full_size_model; suite/test_suite.py: steps; "
             "hub/test_fetching.py: a_step_of_a_pythia_is_a_branch; "
             "test_promises.py: every_step_of_every_pythia_is_found"
@@ -47,7 +47,9 @@ SHOWN = {
             "every_stored_figure_says_what_is_to_be_seen_on_it; widgets/test_reopened_browser.py: "
             "opened_again_without_a_kernel_nothing_is_lost_and_nothing_says_error"
         ),
-        "one document in twenty is never trained on": "tiny/test_corpus.py: held_out_documents_are_never_in_a_batch",
+        "one document in twenty, of every source but the weather, is never trained on": (
+            "tiny/test_corpus.py: held_out_documents_are_never_in_a_batch"
+        ),
         "every training log has the loss by source at each checkpoint": (
             "tiny/test_seeds.py: a_further_seed_has_a_row_every_hundred_steps_with_the_columns_of_the_first; "
             "test_promises.py: every_log_has_the_loss_by_source_at_each_checkpoint"
