@@ -9,17 +9,17 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
-from pathlib import Path
 
 from pythia_course import suite
 from pythia_course.commands import cache_size, model_cache
+from pythia_course.commands.shipped import tested_set
 from pythia_course.errors import HubUnreachable
 from pythia_course.machine import budget
 from pythia_course.machine.memory import available_memory, in_words
 
 OK, WARNING, BROKEN = "ok", "warning", "broken"
 ANSWER_WITHIN = 5  # seconds, for the hub
-INSTALL_AGAIN = "install the course again: `make lab`, or `python -m pip install -e .`"
+INSTALL_AGAIN = "install the course again: python -m pip install --force-reinstall --no-deps pythia-course"
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ def _version(name: str) -> str | None:
 
 def _tested(installed: dict[str, str | None]) -> str:
     """How the versions here compare with the set that the tests ran with."""
-    path = Path(__file__).parents[2] / "constraints.txt"
-    if not path.is_file():
+    path = tested_set()
+    if path is None:
         return "the tested set (constraints.txt) is not beside this installation"
     pins = dict(line.split("==") for line in path.read_text(encoding="utf-8").splitlines() if "==" in line)
     other = [f"{name} {here} ({pins[name]})" for name, here in installed.items() if _release(here) != pins[name]]
