@@ -94,7 +94,7 @@ def _check_folder(folder: Path, size: int) -> None:
         )
     free = shutil.disk_usage(there).free
     if size and free < size + SPARE:
-        raise FolderRefused(_full(folder, f"they take {in_words(size)}, and {in_words(free)} are free"))
+        raise FolderRefused(_full(folder, f"they take {in_words(size + SPARE)}, and {in_words(free)} are free"))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
 
 from pythia_course import suite
 from pythia_course.commands import cache_size, model_cache
@@ -102,7 +103,11 @@ def memory() -> Iterator[Finding]:
 
 
 def disk() -> Iterator[Finding]:
-    """Room for downloads."""
+    """Room for downloads, and for saving a notebook at all."""
+    if not budget.free_disk(Path.home()):
+        todo = "free some; until then name a folder on another disk, as in `pythia-course lab E:/lessons`"
+        yield Finding(BROKEN, "disk", f"full, where {Path.home()} is: no notebook can be saved there", todo)
+        return
     free = budget.free_disk(model_cache())
     small = free < 1e9
     todo = "free some: Pythia-160M takes 375 MB, GPT-2 548 MB" if small else ""
