@@ -23,6 +23,7 @@ async (code) => {
   return printed.join("").trim();
 }
 """
+ALTS = """() => [...document.querySelectorAll('[data-mime-type="image/png"] img')].map(image => image.alt)"""
 TABS = "() => [...jupyterapp.shell.widgets('main')].map(widget => widget.context?.path)"
 
 
@@ -77,7 +78,7 @@ def first_day(bare, home, page):
             "address": address,
             "outputs": page.evaluate(CELLS),
             "asked": page.locator(".Toastify__toast:visible").count(),  # about news
-            "alts": page.evaluate("() => [...document.querySelectorAll('.jp-OutputArea-output img')].map(i => i.alt)"),
+            "alts": page.evaluate(ALTS),
             "from": page.evaluate(ASK, "import pythia_course; print(pythia_course.__file__)"),
         }
         page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")

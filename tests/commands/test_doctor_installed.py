@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -56,15 +57,12 @@ def test_a_cache_too_deep_for_windows(monkeypatch):
 
 @pytest.mark.parametrize(("value", "allowed"), [(1, True), (0, False), (None, False)])
 def test_windows_says_whether_the_limit_is_lifted(monkeypatch, value, allowed):
-    class Key:
-        __enter__ = __exit__ = lambda self, *_: self
-
     def query(key, name):
         if value is None:
             raise FileNotFoundError(2, "no such value")
         return value, 4
 
-    fake = SimpleNamespace(HKEY_LOCAL_MACHINE=0, OpenKey=lambda *_: Key(), QueryValueEx=query)
+    fake = SimpleNamespace(HKEY_LOCAL_MACHINE=0, OpenKey=lambda *_: nullcontext(), QueryValueEx=query)
     monkeypatch.setitem(sys.modules, "winreg", fake)
     assert installed._long_paths_allowed() is allowed
 
