@@ -110,6 +110,7 @@ def test_no_pip_is_no_trouble(monkeypatch):
     assert found(installed.pip)[0] == OK
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights, and no fork")
 def test_a_home_that_cannot_be_written(tmp_path):
     """In a process that gives up root's right to write everywhere."""
     read_only(tmp_path, True)

@@ -14,6 +14,7 @@ from pythia_course.commands import folder, lab, shipped
 from pythia_course.errors import FolderRefused, LessonsMissing
 
 LESSON, OTHER = "notebooks/00_start_here.ipynb", "notebooks/solutions/00_start_here.ipynb"
+POSIX_ONLY = pytest.mark.skipif(os.name == "nt", reason="Windows has other rights, and no fork")
 BESIDE = "notebooks/00_start_here_new_in_2.ipynb"
 
 
@@ -140,6 +141,7 @@ def test_a_disk_that_fills_up_on_the_way_leaves_no_half_file(bring, mine, monkey
     assert bring("1", lesson="one").new == [OTHER]
 
 
+@POSIX_ONLY
 def test_a_folder_of_somebody_else_s(tmp_path):
     """In a process that gives up root's right to write everywhere."""
     closed = tmp_path / "closed"

@@ -48,10 +48,9 @@ def imports_with(torch, folder, *before, switches=""):
     """What importing the course twice says on stderr where torch has this version.  switches: PYTHONWARNINGS."""
     (folder / "torch-0.dist-info").mkdir()
     (folder / "torch-0.dist-info/METADATA").write_text(f"Name: torch\nVersion: {torch}\n")
-    code = "; ".join(
-        [*before, "import pythia_course, sys; import pythia_course.inside; from pythia_course import load"]
-    )
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
+    code = "; ".join([*before, "import pythia_course", "import pythia_course.inside", "from pythia_course import load"])
+    paths = os.pathsep.join([str(folder), str(ROOT)])
+    environment = os.environ | {"PYTHONPATH": paths, "PYTHONWARNINGS": switches}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0
     return done.stderr
