@@ -1,6 +1,7 @@
 """One line for everybody: the wheel in a bare environment, an empty home, `pythia-course lab`, and a real browser."""
 
 import json
+import re
 from time import monotonic, sleep
 
 import pytest
@@ -60,8 +61,11 @@ def lab(bare, home):
 
 
 def test_the_wheel_is_small_enough(wheel):
-    print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB")
-    assert wheel.stat().st_size < MOST_BYTES
+    size = wheel.stat().st_size
+    print(f"{wheel.name}: {size / 1e6:.1f} MB")
+    assert size < MOST_BYTES
+    (told,) = re.findall(r"a wheel of (\d+) MB", (installed.ROOT / "README.md").read_text(encoding="utf-8"))
+    assert size / 1e6 == pytest.approx(int(told), rel=0.1)
 
 
 @pytest.fixture(scope="module")

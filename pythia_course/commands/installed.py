@@ -54,9 +54,8 @@ def _long_paths_allowed() -> bool:
 
 def pythons() -> Iterator[Finding]:
     """One installation of the course, whose libraries are its own."""
-    own = Path(sysconfig.get_path("scripts"))
     named = shutil.which("pythia-course")
-    if named and not _same(Path(named).parent, own):
+    if named and not _leads_here(Path(named)):
         text = f"`pythia-course` is {named}, of another Python than this one ({sys.executable})"
         yield Finding(WARNING, "Pythons", text, "say `python -m pythia_course`, or uninstall the one not wanted")
     elif strangers := _from_elsewhere():
@@ -66,8 +65,10 @@ def pythons() -> Iterator[Finding]:
         yield Finding(OK, "Pythons", "one, and its libraries are its own")
 
 
-def _same(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and one.samefile(other)
+def _leads_here(command: Path) -> bool:
+    """Whether a command is this Python's: among its scripts, a link to one as pipx makes it, or what was just typed."""
+    places = [(command.resolve(), Path(sysconfig.get_path("scripts"))), (command, Path(sys.argv[0]).parent)]
+    return any(folder.exists() and folder.samefile(one.parent) for one, folder in places if one.parent.exists())
 
 
 def _from_elsewhere() -> list[str]:

@@ -1,6 +1,7 @@
 """`pythia-course lab`: the lessons in a folder of one's own, open in JupyterLab."""
 
 import os
+import webbrowser
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -40,6 +41,11 @@ def run(options) -> int:
         print(f"{where} is a clone of the course: its lessons are opened as they are.")
     else:
         print(_said(folder.bring(shipped.lessons(), where, _version()), where))
+    if address := _running(where):
+        print(f"JupyterLab is at work there already: {address}")
+        if not options.no_browser:
+            webbrowser.open(address)
+        return 0
     print("Opening JupyterLab. Ctrl-C here stops it; the same line goes on later.", flush=True)
     return _jupyterlab(where, options)
 
@@ -64,6 +70,16 @@ def _said(brought: folder.Brought, where: Path) -> str:
     if brought.kept:
         lines.append(f"Left as you changed them: {', '.join(brought.kept)}.")
     return "\n".join(lines) or f"Nothing new for {where}."
+
+
+def _running(where: Path) -> str | None:
+    """The address of a JupyterLab that somebody with this home started in this folder, if one is at work."""
+    from jupyter_server.serverapp import list_running_servers
+
+    for server in list_running_servers():
+        if Path(server["root_dir"]) == where:
+            return f"{server['url']}lab?token={server['token']}"
+    return None
 
 
 def _jupyterlab(where: Path, options) -> int:

@@ -84,6 +84,25 @@ def test_two_pythons(monkeypatch, tmp_path):
     assert found(installed.pythons)[0] == OK
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there pipx copies the command")
+def test_the_link_that_pipx_makes_is_no_other_python(monkeypatch, tmp_path):
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts/pythia-course").touch()
+    (tmp_path / "pythia-course").symlink_to(tmp_path / "scripts/pythia-course")
+    monkeypatch.setattr(installed.shutil, "which", lambda name: str(tmp_path / "pythia-course"))
+    assert found(installed.pythons)[0] == WARNING
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path / "scripts"))
+    assert found(installed.pythons)[0] == OK
+
+
+def test_the_command_that_was_typed_is_this_python_s(monkeypatch, tmp_path):
+    """On Windows, pipx and uv copy it to a folder of theirs."""
+    monkeypatch.setattr(installed.shutil, "which", lambda name: str(tmp_path / "pythia-course"))
+    assert found(installed.pythons)[0] == WARNING
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "pythia-course"), "doctor"])
+    assert found(installed.pythons)[0] == OK
+
+
 def test_libraries_of_another_python(monkeypatch, tmp_path):
     """As PYTHONPATH brings them: a torch beyond the environment goes before its own."""
     monkeypatch.setattr(installed.shutil, "which", lambda name: None)

@@ -197,6 +197,7 @@ def started(monkeypatch, tmp_path):
     """What JupyterLab is started with, instead of starting it."""
     flags = []
     monkeypatch.setattr("jupyterlab.labapp.LabApp.launch_instance", flags.extend)
+    monkeypatch.setattr("jupyter_server.serverapp.list_running_servers", lambda: [])
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     monkeypatch.setenv("JUPYTER_CONFIG_PATH", "before")
@@ -234,3 +235,18 @@ def test_in_a_clone_the_lessons_are_opened_as_they_are(here, started):
 def test_a_port_that_is_none(here, started):
     assert "A port is a number below 65536, and 70000 came." in failed(here("lab", "--port", 70000), code=2)
     assert started == []
+
+
+def test_one_that_is_at_work_in_the_folder_is_opened_again(here, started, tmp_path, monkeypatch):
+    others = [
+        {"url": f"http://localhost:{port}/", "token": "abc", "root_dir": str(tmp_path / name)}
+        for port, name in ((8888, "other"), (8889, "mine"))
+    ]
+    opened = []
+    monkeypatch.setattr("jupyter_server.serverapp.list_running_servers", lambda: others)
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    address = "http://localhost:8889/lab?token=abc"
+    assert f"at work there already: {address}\n" in here("lab", tmp_path / "mine").stdout
+    assert opened == [address] and started == []
+    here("lab", tmp_path / "mine", "--no-browser")
+    assert opened == [address]
