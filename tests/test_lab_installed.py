@@ -6,7 +6,8 @@ from time import monotonic, sleep
 
 import pytest
 from support import installed
-from support.lab import SECONDS, wait_for_kernel
+from support.installed import PATIENCE
+from support.lab import wait_for_kernel
 from test_lab import CELLS, run_all
 
 MOST_BYTES = 100e6  # of the wheel
@@ -51,7 +52,7 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(browser):
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
-    page.set_default_timeout(1000 * SECONDS)
+    page.set_default_timeout(1000 * PATIENCE)
     yield page
     page.close()
 
@@ -101,7 +102,7 @@ def tabs_kept(home):
 
 
 def until(true):
-    end = monotonic() + SECONDS
+    end = monotonic() + PATIENCE
     while not true():
         assert monotonic() < end
         sleep(0.2)

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
-from support.lab import SECONDS, free_port
+from support.lab import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_IN_A_WHEEL = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "runs")
 ALT_TEXT = "pythia-course-alt-text"
+PATIENCE = 240  # seconds, for a JupyterLab that is started for the first time on a busy machine
 SCRIPTS = "Scripts" if os.name == "nt" else "bin"
 
 
@@ -70,11 +71,11 @@ def lab(environment, home, *words, **more):
         yield _address(server, log), log
     finally:
         server.terminate()
-        server.wait(SECONDS)
+        server.wait(PATIENCE)
 
 
 def _address(server, log):
-    end = monotonic() + SECONDS
+    end = monotonic() + PATIENCE
     while monotonic() < end and server.poll() is None:
         if found := re.search(r"http://127\.0\.0\.1:\S+", log.read_text()):
             return found[0]
