@@ -46,7 +46,7 @@ def run(options) -> int:
         if not options.no_browser:
             webbrowser.open(address)
         return 0
-    print("Opening JupyterLab. Ctrl-C here stops it; the same line goes on later.", flush=True)
+    print("Opening JupyterLab. Ctrl-C here, then y, stops it; the same line goes on another day.", flush=True)
     return _jupyterlab(where, options)
 
 
