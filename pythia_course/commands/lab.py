@@ -68,7 +68,8 @@ def _said(brought: folder.Brought, where: Path) -> str:
     if brought.beside:
         lines.append(f"New versions, beside yours: {', '.join(brought.beside)}.")
     if brought.kept:
-        lines.append(f"Left as you changed them: {', '.join(brought.kept)}.")
+        names = [name.removeprefix("notebooks/").removesuffix(".ipynb") for name in brought.kept]
+        lines.append(f"Left as you changed them: {', '.join(names)}.")
     return "\n".join(lines) or f"Nothing new for {where}."
 
 

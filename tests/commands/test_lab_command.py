@@ -225,6 +225,12 @@ def test_the_tabs_of_last_time_open_again(here, started, tmp_path):
     assert "--LabApp.default_url=/lab" in started
 
 
+def test_what_was_left_alone_is_said(here, started, tmp_path):
+    here("lab", tmp_path / "mine")
+    (tmp_path / "mine" / LESSON).write_text("my answers")
+    assert here("lab", tmp_path / "mine").stdout.startswith("Left as you changed them: 00_start_here.\n")
+
+
 def test_in_a_clone_the_lessons_are_opened_as_they_are(here, started):
     clone = shipped.PACKAGE.parent
     done = here("lab", clone)
