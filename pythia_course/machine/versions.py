@@ -6,8 +6,8 @@ import sys
 import warnings
 from importlib.metadata import PackageNotFoundError, version
 
-# What -> the oldest and the newest that the tests passed with.  Beyond them it may well run: it was not tried.
-TRIED = {"Python": ("3.11", "3.14"), "torch": ("2.6", "2.14"), "transformers": ("5.14", "5.24")}
+# What -> the oldest and the newest that tests passed with.  Beyond them it may well run: it was not tried.
+TRIED = {"Python": ("3.11", "3.13"), "torch": ("2.6", "2.14"), "transformers": ("5.14", "5.24")}
 
 
 class UntriedVersion(UserWarning):
