@@ -49,3 +49,11 @@ class DuplicateCheckpoints(ValueError):
 
 class MeasureFailed(RuntimeError):
     """The measure raised an error at one of the checkpoints; that error is shown above this one."""
+
+
+class LessonsMissing(OSError):
+    """The course is installed, but without its lessons."""
+
+
+class FolderRefused(OSError):
+    """The lessons cannot be put into that folder."""

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "inside": {"errors", "suite", "measures", "plots", "machine", "tiny", "hub"},
     "training": {"errors", "suite", "plots", "machine", "tiny", "hub", "inside"},
     "checks": {"suite", "machine", "inside"},
-    rooms.FRONT_DOOR: {"suite", "inside"},
+    rooms.FRONT_DOOR: {"suite", "machine", "inside"},
     "widgets": {"errors", "suite", "measures", "plots", "machine", "hub", "inside", "training", rooms.FRONT_DOOR},
     "commands": {"errors", "suite", "machine", "hub", rooms.FRONT_DOOR},
     "__main__": {"errors", "commands"},

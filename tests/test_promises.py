@@ -18,6 +18,7 @@ STRONG = {
     "docs/api.md": rf"{LARGE}|every",
     "docs/architecture.md": rf"{LARGE}|any|every|all",
     "docs/hosting.md": rf"{LARGE}|any",
+    "pythia_course/commands/lab.py": LARGE,
     "pythia_course/commands/prefetch.py": LARGE,
     "pythia_course/commands/free.py": LARGE,
     "pythia_course/commands/doctor.py": LARGE,
@@ -27,6 +28,11 @@ STRONG = {
 # page -> {words of it: the tests that show them, "file: name, name; file: …" under tests/}
 SHOWN = {
     "README.md": {
+        "new versions of lessons come *beside* those that you changed and never over them": (
+            "commands/test_lab_command.py: what_was_changed_stays_and_the_new_version_comes_beside_it_once, "
+            "work_in_the_copy_beside_is_not_written_over_either; "
+            "test_lab_installed.py: after_an_upgrade_the_learner_s_own_stays_and_the_new_is_beside"
+        ),
         "which open in a second with no network": "inside/test_loading.py: the_shipped_models_open_within_a_second",
         "What you do with `tiny-pythia` you do in the same lines with": (
             "test_full_size.py: a_lesson_runs_on_a_full_size_model; suite/test_suite.py: steps; "
@@ -151,6 +157,15 @@ SHOWN = {
         "every error that a user can meet, one sentence each": "inside/test_fuzz.py: arguments_of_the_wrong_kind",
         "whatever the network does": "hub/test_faults.py: what_is_here_is_opened_whatever_the_network_does",
         "lists all that is public": "test_docs.py: what_lessons_import_is_public",
+        "and what is never written over": (
+            "commands/test_lab_command.py: what_was_changed_stays_and_the_new_version_comes_beside_it_once"
+        ),
+    },
+    "pythia_course/commands/lab.py": {
+        "nothing that you changed is written over": (
+            "commands/test_lab_command.py: what_was_changed_stays_and_the_new_version_comes_beside_it_once, "
+            "somebody_else_s_file_of_that_name_stays"
+        ),
     },
     "docs/hosting.md": {
         "and never again on that machine": "test_hosting.py: how_often_the_hub_is_asked",
@@ -179,8 +194,6 @@ NO_PROMISE = {
         "every token looks at the one before it": "a picture's alt text",
         "All heads of a model at a glance": "a picture's alt text",
         "at any of 154": "the second half of the sentence above",
-        "On any machine with Python 3.11": "what the commands need",
-        "which nothing here needs": "what a reader may leave out; the tests run without",
         "every figure |": "what a package is for",
         "pip install --no-deps": "what conda needs",
     },
