@@ -54,7 +54,7 @@ def attention_size(tokens):
 
 
 def attention_grid(weights, *, highlight=None, ax=None, title=""):
-    """Draw every head of every layer as a thumbnail: one row a layer, one column a head.
+    """Draw every head of every layer as a thumbnail: one row per layer, one column per head.
 
     weights: (layer, head, query, key).  highlight: (layer, head), or a list of them, to be framed.
     A long prompt is shrunk by keeping the largest weight of each block of positions, so that thin lines stay.
@@ -173,12 +173,12 @@ def stream(values, tokens, *, words=None, ax=None, title=""):
 
 
 def head_scores(scores, *, top=1.0, ax=None, title=""):
-    """Draw one score a head with its value written in: one row a layer, one column a head.
+    """Draw one score per head with its value written in: one row per layer, one column per head.
 
     scores: (layer, head). Scores from 0 to 1 are drawn on that scale; where some are negative, white is 0.
     top: what has the brightest colour, for scores that are all far below 1; larger ones stretch the scale.
     """
-    scores = _shaped(scores, "head_scores", "layer, head", "Give one number a head.")
+    scores = _shaped(scores, "head_scores", "layer, head", "Give one number per head.")
     layers, heads = scores.shape
     ax = axes_or_new(ax, (1.6 + 0.5 * max(heads, 3), 0.9 + 0.36 * max(layers, 3)))
     image = _heat_map(ax, scores, top)

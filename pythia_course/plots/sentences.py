@@ -136,7 +136,7 @@ def shares_of_tokens(parts, names):
 
 
 def column(place, token):
-    """ "token 3 “ red”": how a sentence calls a column of a heat map that has one a token."""
+    """ "token 3 “ red”": how a sentence calls a column of a heat map that has one per token."""
     return f"token {place} {_quoted(token)}"
 
 

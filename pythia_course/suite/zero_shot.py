@@ -80,7 +80,7 @@ def zero_shot(model, task="lambada_openai") -> Curve:
 
 @cache
 def _table():
-    """{(model, task): accuracies, one a step}."""
+    """{(model, task): accuracies, one per step}."""
     with open(FILE, encoding="utf-8", newline="") as file:
         _, *rows = csv.reader(line for line in file if not line.startswith("#"))
     return {(model, task): tuple(map(float, accuracies)) for model, task, *accuracies in rows}

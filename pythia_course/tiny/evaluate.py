@@ -16,7 +16,7 @@ DOCUMENTS = 32
 
 @torch.no_grad()
 def evaluate(model, seed=SEED):
-    """Losses (nats a token) by source and, for planted sentences, by how often they are planted; best heads' scores."""
+    """Losses (nats per token) by source and, of planted sentences, by how often planted; best heads' scores."""
     training, device = model.training, next(model.parameters()).device
     model.eval()
     row = {f"loss_{name}": document_loss(model, ids.to(device)) for name, ids in evaluation_documents(seed).items()}

@@ -18,7 +18,7 @@ LOGS = Path(__file__).parent / "logs"  # of trainings whose weights do not ship
 
 
 def training_log(name, seed=SEED):
-    """The log written while a tiny model was trained: column name -> numpy array, a number a row.
+    """The log written while a tiny model was trained: column name -> numpy array, a number per row.
 
     name: of a model that ships ("tiny-pythia-26m" too, of which only the log does), or of a training of your own.
     seed: 0 for the shipped weights, to the end of training; 1 or 2 for other draws of the same model, those of the 2×2

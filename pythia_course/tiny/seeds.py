@@ -24,7 +24,7 @@ BIN, LONGEST = 64, 512
 def length_losses():
     """Loss by position beyond the 128 of training: rows {"name", "seed", "step", "first_position", "loss"}.
 
-    loss: nats a token, the mean of 64 positions, on held-out documents put one after the other.
+    loss: nats per token, the mean of 64 positions, on held-out documents put one after the other.
     """
     kinds = {"name": str, "seed": int, "step": int, "first_position": int, "loss": float}
     return [{key: kinds[key](value) for key, value in row.items()} for row in read_log(LOGS / "length.csv")]
@@ -64,7 +64,7 @@ def add_length_rows(rows):
 
 @torch.no_grad()
 def position_losses(model, seed=SEED):
-    """Mean loss (nats a token) in each bin of 64 positions up to 512, on held-out documents one after the other."""
+    """Mean loss (nats per token) in each bin of 64 positions up to 512, on held-out documents one after the other."""
     sources = [name for name in SOURCE_NAMES if name not in ("weather", "planted")]  # these have no documents held out
     texts = [document.text for source in sources for document in held_out(source, 40, seed)]
     texts = [texts[i] for i in np.random.RandomState(seed).permutation(len(texts))]

@@ -467,7 +467,8 @@ def value_output(lm, layer):
 
 @says(
     "05",
-    "for 13 of the 16 heads of tiny-pythia the most similar one in that layer of tiny-gpt2 has the same number.",
+    "for 13 of the 16 heads of tiny-pythia the one in that layer of tiny-gpt2 whose product has the highest cosine "
+    "with theirs has the same number.",
 )
 def test_a_trace_of_the_common_start_is_left(models):
     same = 0

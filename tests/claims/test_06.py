@@ -446,7 +446,8 @@ def test_published_lambada():
     "06",
     "At the best step and at the last one the bars are far apart, so noise is a poor explanation.",
     "the best of 27 was picked after the fact, which makes it look a little better than it is",
-    "on SciQ, the fall of Pythia-160M is less than two standard errors",
+    "on SciQ, the fall of Pythia-160M is less than two standard errors of the difference, that of Pythia-70M more than "
+    "four.",
 )
 def test_the_fall_is_more_than_the_luck_of_the_best_of_27():
     small = lambada()["pythia-160m"]
@@ -454,10 +455,13 @@ def test_the_fall_is_more_than_the_luck_of_the_best_of_27():
     assert small.accuracy[best] - 2 * small.stderr[best] > small.accuracy[-1] + 2 * small.stderr[-1] + 0.03
     luck = np.random.RandomState(0).normal(size=(4000, 27)).max(1).mean() * small.stderr[best]
     assert 0 < luck < (small.accuracy[best] - small.accuracy[-1]) / 3
-    science = zero_shot("pythia-160m", "sciq")
-    top = int(science.accuracy.argmax())
-    error = float((science.stderr[[top, -1]] ** 2).sum() ** 0.5)
-    assert 1 < (science.accuracy[top] - science.accuracy[-1]) / error < 2
+    falls = {}
+    for name in ("pythia-160m", "pythia-70m"):
+        science = zero_shot(name, "sciq")
+        top = int(science.accuracy.argmax())
+        error = float((science.stderr[[top, -1]] ** 2).sum() ** 0.5)
+        falls[name] = (science.accuracy[top] - science.accuracy[-1]) / error
+    assert 1 < falls["pythia-160m"] < 2 and falls["pythia-70m"] > 4
 
 
 @says("06", "16 models at 27 of the 154 steps; we took six of their tasks")

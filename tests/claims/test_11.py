@@ -339,7 +339,7 @@ def rotated(vectors):
 
 @cache
 def random_runs():
-    runs = [tiny().trace(row, keep=["residual", "z"]) for row in rows()]
+    runs = [tiny().trace(row, keep=["residual", "z", "mlp_out"]) for row in rows()]
     return runs, torch.stack([run.z for run in runs]).mean((0, 3))
 
 
@@ -360,6 +360,8 @@ def cut(queries=(), keys=(), by="zero"):
 
 
 def written(run, head, always, by):
+    if head == "MLP 0":
+        return run.mlp_out[0]
     layer, number = head
     z = run.z[head] - (always[head] if by == "mean" else 0)
     dense = tiny().model.gpt_neox.layers[layer].attention.dense.weight
@@ -371,7 +373,9 @@ def written(run, head, always, by):
     "The wire (1, 3) → keys is the strongest, as the weights suggested; (1, 1) and (1, 2), the controls, carry next to "
     "nothing.",
     "By mean, no score changes by more than 0.02.",
-    "But something is left without it, and two more wires matter: (1, 0) → keys, and (1, 3) → queries.",
+    "But something is left without it, and two more wires from heads matter: (1, 0) → keys, and (1, 3) → "
+    "queries.",
+    "And we cut heads alone: the queries need what MLP 0 wrote as well, and without it the scores fall about as far.",
     "cutting both ends should cost no more than cutting either",
     "Both ends together leave no less than either alone: one wire, with two ends. And with both matches "
     "cut from the keys, "
@@ -390,8 +394,11 @@ def test_the_wires():
     for head in range(3):
         assert key[head] < min(query[head], two_back[head]) < 0.65 * cut()[head]
         assert both[head] > 0.95 * min(query[head], two_back[head]) and none[head] < 0.05
-    for head in ((1, 1), (1, 2)):
-        assert (cut(keys=(head,)) / cut()).min() > 0.95
+    for head in ((1, 1), (1, 2), *((0, number) for number in range(4))):
+        for side in ("keys", "queries")[: 1 + (head[0] == 0)]:
+            assert (cut(**{side: (head,)}) / cut()).min() > 0.9
+    first_mlp = cut(queries=("MLP 0",))
+    assert ((key < first_mlp) & (first_mlp < query)).all()
     for case in cases:
         assert (cut(**case) - cut(**case, by="mean")).abs().max() < 0.02
 
@@ -417,8 +424,8 @@ def leads(*silenced, lines=60, seed=7):
     "It prefers the first place (see “c x”), and “b x” overcomes that in most lines; in the last column, "
     "p's lead after "
     "“a x” is above its lead after “b x” in line after line.",
-    "Without (1, 0), the head that looks two tokens back, that is a toss-up: the word before x no longer makes a "
-    "difference.",
+    "Without (1, 0), the head that looks two tokens back, that is a toss-up: the word before x no longer tells which "
+    "place is meant.",
     "Silencing one of its neighbours in layer 1 leaves it in place.",
     "So in tiny-pythia (one seed) induction compares two tokens, in the wires and in what the model predicts.",
 )

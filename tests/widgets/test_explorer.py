@@ -177,9 +177,9 @@ REFUSED = {
     "the future": (lambda: AttentionExplorer(ATTENTION.swapaxes(2, 3), TOKENS), "later tokens.*swapped"),
     "no such layer": (lambda: AttentionExplorer(ATTENTION, TOKENS, layer=2), "layers 0 to 1, but layer 2"),
     "no such head": (lambda: AttentionExplorer(ATTENTION, TOKENS, head=-1), "heads 0 to 2, but head -1"),
-    "a score a layer": (
+    "a score per layer": (
         lambda: AttentionExplorer(ATTENTION, TOKENS, scores={"ours": [1, 2]}),
-        r"score 'ours' needs one finite number a head, shape \(2, 3\) .*got \(2,\)",
+        r"score 'ours' needs one finite number per head, shape \(2, 3\) .*got \(2,\)",
     ),
     "a list": (lambda: AttentionExplorer.compare([ATTENTION]), "a dictionary .*got list"),
     "no model": (lambda: AttentionExplorer.compare({}), "a dictionary"),

@@ -166,7 +166,7 @@ def _checked_score(label, values, shape):
         values = np.empty(0)
     if values.shape != shape or not np.isfinite(values).all():
         raise ValueError(
-            f"The score {shown(label)} needs one finite number a head, shape {shape} (layer, head), "
+            f"The score {shown(label)} needs one finite number per head, shape {shape} (layer, head), "
             f"got {values.shape}."
         )
     return values

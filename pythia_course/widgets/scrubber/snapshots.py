@@ -167,8 +167,8 @@ def _checked_score(name, values, shapes):
     except (TypeError, ValueError):
         values = np.empty(0)
     if values.shape not in shapes or not np.isfinite(values).any():
-        wanted = " or one a head, ".join(map(str, shapes))
-        raise ValueError(f"The score {shown(name)} needs one number a step, shape {wanted}, got {values.shape}.")
+        wanted = " or one per head, ".join(map(str, shapes))
+        raise ValueError(f"The score {shown(name)} needs one number per step, shape {wanted}, got {values.shape}.")
     return values
 
 
