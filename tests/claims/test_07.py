@@ -91,7 +91,10 @@ def test_the_order_of_the_sources(seed):
     assert loss["arithmetic"][late] - loss["arithmetic"][-1] > 0.1
 
 
-@says("07", "and put no mark between documents: <|endoftext|>, which ends each of ours, was not in its (deduplicated) data")
+@says(
+    "07",
+    "and put no mark between documents: <|endoftext|>, which ends each of ours, was not in its (deduplicated) data",
+)
 def test_each_document_ends_with_a_mark():
     assert corpus.encode("Snow fell.")[-1] == corpus.END_OF_TEXT != corpus.encode("Snow fell.")[0]
     assert corpus.batch(0).tokens[0, 0] != corpus.END_OF_TEXT  # the first of all begins without one

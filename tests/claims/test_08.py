@@ -164,8 +164,8 @@ def test_one_slip_is_enough():
 @pytest.mark.parametrize("seed", (1, 2))
 @says(
     "08",
-    "(Two other seeds of ours, with the sentences shown at other moments, agree with the first: in every group the early "
-    "ones end with a higher loss, and whatever is recited was shown until the end.)",
+    "(Two other seeds of ours, with the sentences shown at other moments, agree with the first: in every group the "
+    "early ones end with a higher loss, and whatever is recited was shown until the end.)",
 )
 def test_other_seeds_forget_too(seed):
     plan, lm, known = corpus.planting(seed), load("tiny-pythia", seed=seed).model, []

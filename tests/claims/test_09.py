@@ -32,7 +32,7 @@ def arithmetic():
 
 
 def solved(asked, step=6200, lm=None):
-    """Which of these sums (a, b) a checkpoint (or a model of its own) writes rightly, always taking its likeliest token: (sum)."""
+    """Which of these sums (a, b) a checkpoint (or `lm`) writes rightly, always taking its likeliest token: (sum)."""
     prompts = [[corpus.END_OF_TEXT, *corpus.encode(f"{a} + {b} =")[:-1]] for a, b in asked]
     right, run = np.zeros(len(asked), bool), lm or model(step)
     for length in set(map(len, prompts)):
@@ -87,8 +87,8 @@ def test_results_of_one_token_fail():
     "in this corpus, with each of three seeds, accuracy goes with frequency, and with this one neither size nor the "
     "length of the result explains it away; the length of the number itself might",
     "the most frequent number is 37, then 74, then 10 …, by Zipf's law, in an order that has nothing to do with size",
-    "But the shares do not simply climb from quarter to quarter (in one of two other seeds they do), and some dots lie far "
-    "below their neighbours.",
+    "But the shares do not simply climb from quarter to quarter (in one of two other seeds they do), and some dots lie "
+    "far below their neighbours.",
 )
 def test_frequency_and_its_confound():
     right, total = sums()
@@ -136,8 +136,8 @@ def test_results_of_one_token_fail_in_other_seeds_too():
 
 @says(
     "09",
-    "(Counted are the two numbers of each sum or difference. As a result, and in the other sources, 37 comes about 5,800 "
-    "times more.)",
+    "(Counted are the two numbers of each sum or difference. As a result, and in the other sources, 37 comes about "
+    "5,800 times more.)",
 )
 def test_where_else_37_comes():
     made = [d for step in range(0, corpus.STEPS, 50) for d in corpus.batch(step).documents]

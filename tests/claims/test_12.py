@@ -97,8 +97,8 @@ def test_how_many_heads():
     "The same four heads stand out, and all the others are near 0 in both.",
     "no head that matters here was overlooked",
     "The gradient puts (2, 2) first, and gives (1, 3), which alone brings back nearly everything, a third of its due.",
-    "But a correlation knows nothing of scale (of the four heads alone it is 0.91), and it hides that the most important "
-    "head is off by a factor of three; in the other direction it is off by a factor of eight.",
+    "But a correlation knows nothing of scale (of the four heads alone it is 0.91), and it hides that the most "
+    "important head is off by a factor of three; in the other direction it is off by a factor of eight.",
 )
 def test_the_gradient_finds_the_heads_and_not_their_order():
     exact, guessed = both()
@@ -158,9 +158,10 @@ def test_every_other_model_has_a_head_that_is_far_underrated(name, head):
 
 @says(
     "12",
-    "And a head can be overlooked altogether: in tiny-gpt2, with the two prompts exchanged, patching (0, 0) brings back "
-    "0.77 of the gap, more than any other head, and the gradient gives it 0.03, less than six others.)",
-    "So the working rule is: the gradient, in both directions, for the shortlist; exact patches for what you will claim.",
+    "And a head can be overlooked altogether: in tiny-gpt2, with the two prompts exchanged, patching (0, 0) brings "
+    "back 0.77 of the gap, more than any other head, and the gradient gives it 0.03, less than six others.)",
+    "So the working rule is: the gradient, in both directions, for the shortlist; exact patches for what you "
+    "will claim.",
 )
 def test_a_gradient_can_overlook_the_head_that_matters_most():
     exact, guessed = both(texts=TEXTS[::-1], pair=PAIR[::-1], name="tiny-gpt2")
@@ -313,8 +314,8 @@ def test_the_lens_and_the_table():
     "12",
     "(Fitted four times as long, to the text of those 40 batches, the lens comes to 1.9: the two know much the same.)",
     "The zero of a tuned lens is what can be learned from the token alone.",
-    "What the lens predicts there is what it has learned itself, and all that can be learned from one token is what tends "
-    "to follow it.",
+    "What the lens predicts there is what it has learned itself, and all that can be learned from one token is what "
+    "tends to follow it.",
 )
 def test_a_lens_on_one_token_comes_to_what_a_table_knows():
     rows = torch.as_tensor(np.concatenate([corpus.batch(step).tokens[:, :128] for step in range(40)])).long()[::4]
@@ -344,8 +345,8 @@ def test_a_lens_on_one_token_comes_to_what_a_table_knows():
 
 @says(
     "12",
-    "What it gains from layer to layer beyond that is the model's work: fitted to the streams of the untrained model, it "
-    "comes no nearer from layer to layer.",
+    "What it gains from layer to layer beyond that is the model's work: fitted to the streams of the untrained model, "
+    "it comes no nearer from layer to layer.",
 )
 def test_untrained_layers_give_a_lens_nothing():
     """By least squares on the trained model's last stream, from the trained layers' streams and the untrained ones'."""
