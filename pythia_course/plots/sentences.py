@@ -72,15 +72,16 @@ def courses(places, lines, what, over=("steps", "step")):
 
     places: (place,), rising; lines: {label: (place,) or fewer}; over: how places are called, and one.
     """
+    what = what[:1].upper() + what[1:]
     if not len(places):
-        return f"{what.capitalize()}: no {over[0]}."
+        return f"{what}: no {over[0]}."
     told = list(lines)
     if len(told) > 4:  # the ends of the legend
         told.sort(key=lambda label: -np.nan_to_num(lines[label][-1]))
         told = [*told[:2], *told[-2:]]
     texts = "; ".join(f"{label} {_course(places, lines[label], over[1])}" for label in told)
     among = f" Two highest and two lowest of {len(lines)} lines:" if len(lines) > 4 else ""
-    return f"{what.capitalize()} over {over[0]} {_number(places[0])} to {_number(places[-1])}.{among} {texts}."
+    return f"{what} over {over[0]} {_number(places[0])} to {_number(places[-1])}.{among} {texts}."
 
 
 def _course(places, values, one):

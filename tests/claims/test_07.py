@@ -93,6 +93,15 @@ def test_the_order_of_the_sources(seed):
 
 @says(
     "07",
+    "and put no mark between documents: <|endoftext|>, which ends each of ours, was not in its (deduplicated) data",
+)
+def test_each_document_ends_with_a_mark():
+    assert corpus.encode("Snow fell.")[-1] == corpus.END_OF_TEXT != corpus.encode("Snow fell.")[0]
+    assert corpus.batch(0).tokens[0, 0] != corpus.END_OF_TEXT  # the first of all begins without one
+
+
+@says(
+    "07",
     "the last word depends on the month alone",
     "(Within a month no two words begin with the same token, so the first token of a word stands for the word.)",
     "A weather document is a row of sentences such as “In March the town of Glen is wet.”",
@@ -152,6 +161,28 @@ def test_the_model_first_ignores_the_month():
     assert min(gap, key=gap.get) == 128 and gap[128] < 0.5 < gap[6200]
     assert off(600, truth()) > 2 * off(512, truth()) and off(6200, truth()) < 0.05
     assert off(6200, truth()) > 10 * 3 / 2 / 7000  # a counter of about 7,000 sentences a month
+
+
+@pytest.mark.parametrize("seed", (1, 2))
+@says("07", "In the logs of two other seeds the loss on the weather rises from step 500 to step 600, too, but less.)")
+def test_other_seeds_get_worse_at_the_weather_too(seed):
+    def rise(seed):
+        log = training_log("tiny-pythia", seed)
+        before, after = (list(log["step"]).index(step) for step in (500, 600))
+        return log["loss_weather"][after] - log["loss_weather"][before]
+
+    assert 0 < rise(seed) < rise(0)
+
+
+@says(
+    "07",
+    "At which checkpoint is the model, for the first time, nearer to the truth than somebody who knows the words and "
+    "ignores the month?",
+)
+def test_the_first_checkpoint_that_beats_ignoring_the_month():
+    blind = truth().mean(0)
+    of_the_blind = np.mean([(row[row > 0] * np.log(row[row > 0] / blind[row > 0])).sum() for row in truth()])
+    assert off(128, truth()) > of_the_blind > off(256, truth())
 
 
 @says("07", "At step 32 the model gives these words next to nothing.", "At 512 it prefers the words of this month")

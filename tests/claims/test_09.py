@@ -10,6 +10,7 @@ import torch
 from support.claims import says
 from support.data_lessons import model
 
+from pythia_course import load
 from pythia_course.tiny import corpus
 from pythia_course.tiny.ngrams import NGrams
 from pythia_course.tiny.train import training_log
@@ -30,15 +31,15 @@ def arithmetic():
     return Counter(int(number) for pair in pairs for number in pair)
 
 
-def solved(asked, step=6200):
-    """Which of these sums (a, b) a checkpoint writes rightly, always taking its likeliest token: (sum)."""
+def solved(asked, step=6200, lm=None):
+    """Which of these sums (a, b) a checkpoint (or `lm`) writes rightly, always taking its likeliest token: (sum)."""
     prompts = [[corpus.END_OF_TEXT, *corpus.encode(f"{a} + {b} =")[:-1]] for a, b in asked]
-    right = np.zeros(len(asked), bool)
+    right, run = np.zeros(len(asked), bool), lm or model(step)
     for length in set(map(len, prompts)):
         places = [place for place, ids in enumerate(prompts) if len(ids) == length]
         ids = torch.tensor([prompts[place] for place in places])
         for _ in range(4):
-            ids = torch.cat([ids, model(step)(ids).logits[:, -1:].argmax(-1)], 1)
+            ids = torch.cat([ids, run(ids, use_cache=False).logits[:, -1:].argmax(-1)], 1)
         for place, row in zip(places, ids[:, length:], strict=True):
             number = re.match(r" (\d+)\b", corpus.decode(row))
             right[place] = bool(number) and int(number[1]) == sum(asked[place])
@@ -83,10 +84,11 @@ def test_results_of_one_token_fail():
     "still ahead.",
     "The tokenizer was made from the corpus, so frequent numbers became single tokens: half of the frequent ones are, "
     "hardly any of the rare ones.",
-    "in this corpus, with this seed, accuracy goes with frequency, and neither size nor the length of the result "
-    "explains it away; the length of the number itself might",
+    "in this corpus, with each of three seeds, accuracy goes with frequency, and with this one neither size nor the "
+    "length of the result explains it away; the length of the number itself might",
     "the most frequent number is 37, then 74, then 10 …, by Zipf's law, in an order that has nothing to do with size",
-    "But the shares do not simply climb from quarter to quarter, and some dots lie far below their neighbours.",
+    "But the shares do not simply climb from quarter to quarter (in one of two other seeds they do), and some dots lie "
+    "far below their neighbours.",
 )
 def test_frequency_and_its_confound():
     right, total = sums()
@@ -104,6 +106,44 @@ def test_frequency_and_its_confound():
     assert quarters[1] < quarters[0] < quarters[3] and right.mean(1).min() < 0.6
     single = [sum(tokens_of(place + 1) == 1 for place in group) for group in (rare, frequent)]
     assert single[0] <= 3 and 11 <= single[1] <= 15
+
+
+@cache
+def lesson_sums(seed):
+    """The lesson's thousand sums, right or not, by another seed's model: (number, sum)."""
+    draw = np.random.RandomState(0)
+    asked = [(a, int(b)) for a in range(1, 101) for b in draw.choice(np.arange(1, 101), 10, replace=False)]
+    return solved(asked, lm=load("tiny-pythia", seed=seed).model).reshape(100, 10)
+
+
+@says("09", "(in one of two other seeds they do)", "with each of three seeds, accuracy goes with frequency")
+def test_other_seeds_get_frequent_numbers_right_more_often():
+    order, climbing = np.argsort([arithmetic()[number] for number in range(1, 101)], kind="stable"), []
+    for seed in (1, 2):
+        right = lesson_sums(seed)
+        quarters = [right[group].mean() for group in np.array_split(order, 4)]
+        assert quarters[3] > quarters[0] + 0.08 and right[order[50:]].mean() > right[order[:50]].mean() + 0.05
+        climbing.append(quarters == sorted(quarters))
+    assert climbing == [False, True]
+
+
+@says("09", "It is no whim of this seed: with two others it is 0.32 and 0.44.")
+def test_results_of_one_token_fail_in_other_seeds_too():
+    every = [(a, b) for a in range(1, 101) for b in range(1, 101) if tokens_of(a + b) == 1]
+    found = [solved(every, lm=load("tiny-pythia", seed=seed).model).mean() for seed in (1, 2)]
+    assert [round(share, 2) for share in found] == [0.32, 0.44]
+
+
+@says(
+    "09",
+    "(Counted are the two numbers of each sum or difference. As a result, and in the other sources, 37 comes about "
+    "5,800 times more.)",
+)
+def test_where_else_37_comes():
+    made = [d for step in range(0, corpus.STEPS, 50) for d in corpus.batch(step).documents]
+    results = sum(len(re.findall(r"= 37\b", d.text)) for d in made if d.source == "arithmetic")
+    elsewhere = sum(len(re.findall(r"\b37\b", d.text)) for d in made if d.source != "arithmetic")
+    assert 50 * (results + elsewhere) == 5800
 
 
 @says("09", "“15 - 11 = 4” says the same as “4 + 11 = 15”.")
