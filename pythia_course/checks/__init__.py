@@ -3,12 +3,23 @@
 A check returns a `Verdict`, a number between 0 (not yet) and 1 (right) that shows itself as a sentence.
 """
 
-from pythia_course.checks import ablation, architecture, checkpoints, circuits, data, parallel, rotary, start, versus
+from pythia_course.checks import (
+    ablation,
+    architecture,
+    checkpoints,
+    circuits,
+    data,
+    parallel,
+    rotary,
+    scale,
+    start,
+    versus,
+)  # fmt: skip
 from pythia_course.checks.guesses import compare
 from pythia_course.checks.machine import environment
 from pythia_course.checks.verdict import Verdict
 
 __all__ = [
     "Verdict", "ablation", "architecture", "checkpoints", "circuits", "compare", "data", "environment", "parallel",
-    "rotary", "start", "versus",
+    "rotary", "scale", "start", "versus",
 ]  # fmt: skip
