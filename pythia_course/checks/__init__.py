@@ -14,7 +14,7 @@ from pythia_course.checks import (
     scale,
     start,
     versus,
-)  # fmt: skip
+)
 from pythia_course.checks.guesses import compare
 from pythia_course.checks.machine import environment
 from pythia_course.checks.verdict import Verdict

@@ -36,7 +36,7 @@ def last_word(answer, probabilities):
         (np.exp(right), "That is e to the entropy, a perplexity."),
         (0, "Nobody knows which word comes, so no model can have a loss of 0."),
     ]
-    return judge(answer, right, "Right: the entropy of the true probabilities, below which none can be.", mistakes, 0.01)
+    return judge(answer, right, "Right: the entropy of the true probabilities; none can be below it.", mistakes, 0.01)
 
 
 # Made-up pairs: (two sizes, two losses, the floor).
