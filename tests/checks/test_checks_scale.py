@@ -100,7 +100,8 @@ def test_below_takes_a_document_on_which_the_model_wins(answer):
 
 @pytest.mark.parametrize("answer, function, words", [
     (("lists", 1), nats, "above: 13.00 nats, the program 12.00"), (("weather", 1), nats, "sources are lists, echoes"),
-    ("lists", nats, "A source and a number"), (("lists", 3), nats, "from 0 to 2"), (("lists", "one"), nats, "from 0 to 2"),
+    ("lists", nats, "A source and a number"), (("lists", 3), nats, "from 0 to 2"),
+    (("lists", "one"), nats, "from 0 to 2"),
     (("lists", 0), lambda lm, source: nats(lm, source)[:2], "should give 3 numbers"),
     (("lists", 0), lambda lm, source: nats(lm, source) / 10, "which cannot be"),
     (("lists", 0), lambda lm, source: None, "returns nothing yet"), (..., nats, NOT_YET),
