@@ -6,7 +6,6 @@ PORT ?= 8888
 NAME ?= tiny-pythia
 VENV := .venv
 BIN := $(VENV)/bin
-SETTINGS := $(VENV)/share/jupyter/lab/settings
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
@@ -18,8 +17,7 @@ help:  ## list the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 lab: $(VENV)/.ready  ## open the course in JupyterLab (PORT=8888; HEADLESS=1 only prints the address)
-	$(BIN)/python -m jupyterlab --port=$(PORT) --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \
-	    $(if $(HEADLESS),--no-browser) $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_FLAGS)
+	$(BIN)/python -m pythia_course lab . --port $(PORT) $(if $(HEADLESS),--no-browser)
 
 test: $(VENV)/.ready-test  ## run the unit tests, then every notebook against its stored outputs
 	$(BIN)/python -m pytest tests notebooks -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=120
@@ -70,8 +68,4 @@ define install
 @$(PYTHON) -m venv $(VENV)
 $(BIN)/python -m pip install -c constraints.txt -e "$(1)"
 @cp -R jupyter/. $(VENV)/share/jupyter/
-@mkdir -p $(SETTINGS) && echo '$(NO_NEWS)' > $(SETTINGS)/overrides.json
 endef
-
-# JupyterLab would ask at its first start whether it may fetch news.
-NO_NEWS := {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}

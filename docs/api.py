@@ -16,10 +16,12 @@ PUBLIC = {
     "pythia_course.tracing": ["LanguageModel", "Trace"],
     "pythia_course.recording": ["hooks"],
     "pythia_course.compare": ["compare", "logit_lens", "Comparison"],
+    "pythia_course.attribution": ["gradients", "edge", "edge_estimates", "written"],
+    "pythia_course.lens": ["tuned_lens", "TunedLens", "read_out", "streams"],
     "pythia_course.paths": ["PARTS", "translate", "part_of"],
     "pythia_course.measures": [
         "previous_token_scores", "induction_scores", "first_token_scores", "best_head", "repeated_random_tokens",
-        "token_losses",
+        "token_losses", "divergences", "probe_accuracies",
     ],
     "pythia_course.plots": [
         "attention", "attention_grid", "head_scores", "next_token", "parameter_budget", "scores_over_steps", "stream",
@@ -55,7 +57,7 @@ PUBLIC = {
     "pythia_course.tiny.seeds": ["length_losses"],
     "pythia_course.tiny.sources": ["true_weather"],
     "pythia_course.tiny.sums": ["readable_sums"],
-    "pythia_course.tiny.words": ["EVERYDAY", "PLANTED"],
+    "pythia_course.tiny.words": ["EVERYDAY", "HEROES", "NAMES", "PLANTED"],
 }  # fmt: skip
 OPENING = """\
 # What is public

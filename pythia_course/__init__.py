@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pythia_course import short_names
+from pythia_course.machine.versions import warn_of_untried
 from pythia_course.suite import steps
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["checks", "errors", "load", "measures", "plots", "steps", "suite", "tiny", "widgets"]
 
 short_names.install()
+warn_of_untried()
 
 
 def load(

@@ -5,6 +5,16 @@ wrong is argparse's and `commands.UsageError`'s; a wrong argument is a plain Val
 """
 
 
+def shown(thing) -> str:
+    """How Python writes it, on one line and as much of it as a sentence has room for."""
+    try:
+        written = " ".join(repr(thing).split())
+    except Exception:  # a number of thousands of digits, or whatever somebody's own class raises
+        written = f"a {type(thing).__name__} that cannot be written"
+    written = "".join(letter if letter.isprintable() else "?" for letter in written)
+    return written if len(written) <= 80 else f"{written[:80]}…"
+
+
 class ModelNotFound(ValueError):
     """No model of that name, or a folder without one."""
 
@@ -39,3 +49,11 @@ class DuplicateCheckpoints(ValueError):
 
 class MeasureFailed(RuntimeError):
     """The measure raised an error at one of the checkpoints; that error is shown above this one."""
+
+
+class LessonsMissing(OSError):
+    """The course is installed, but without its lessons."""
+
+
+class FolderRefused(OSError):
+    """The lessons cannot be put into that folder."""

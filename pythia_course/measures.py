@@ -55,3 +55,30 @@ def token_losses(logits, ids):
     top = logits.max(-1, keepdims=True)
     log_sums = top[..., 0] + np.log(np.exp(logits - top).sum(-1))
     return log_sums - np.take_along_axis(logits, ids[:, None], -1)[:, 0]
+
+
+def divergences(log_p, log_q):
+    """KL divergence of q from p, nats: what it costs to expect q where p is true. Logarithms (..., vocab) -> (...)."""
+    log_p, log_q = np.asarray(log_p, np.float64), np.asarray(log_q, np.float64)
+    if log_p.shape != log_q.shape:
+        raise ValueError(f"Both need one shape, the vocabulary last; {log_p.shape} and {log_q.shape} came.")
+    return (np.exp(log_p) * (log_p - log_q)).sum(-1)
+
+
+def probe_accuracies(features, labels, learned, judged, ridge=1.0):
+    """Share of the judged examples that linear probes get right, one probe for each column of labels.
+
+    features: (example, width).  labels: (example, task), true or false.  learned, judged: (example), which examples the
+    probes are fitted to and which they are judged on.  ridge: penalty on the weights.  Back: (task).
+    The probe is least squares on ±1 after each feature was brought to mean 0 and variance 1.
+    """
+    features, signs = np.asarray(features, np.float64), 2.0 * np.asarray(labels, bool) - 1
+    learned, judged = np.asarray(learned, bool), np.asarray(judged, bool)
+    if not learned.any() or not judged.any() or (learned & judged).any():
+        raise ValueError("A probe needs examples to learn from and others to be judged on: none may be in both.")
+    mean, spread = features[learned].mean(0), features[learned].std(0)
+    features = np.c_[(features - mean) / np.where(spread > 1e-6, spread, 1), np.ones(len(features))]
+    known = features[learned]
+    penalty = ridge * np.eye(features.shape[1])
+    weights = np.linalg.solve(known.T @ known + penalty, known.T @ signs[learned])
+    return ((features[judged] @ weights > 0) == (signs[judged] > 0)).mean(0)

@@ -10,10 +10,12 @@ import importlib.machinery
 import sys
 
 PUBLIC = {
+    "attribution": "inside.attribution",
     "audit": "training.audit",
     "axes": "plots.axes",
     "compare": "inside.compare",
     "defects": "suite.defects",
+    "lens": "inside.lens",
     "paths": "inside.module_paths",
     "pile": "training.pile",
     "places": "errors",  # where the errors were before they had a module of their own

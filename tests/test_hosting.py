@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pytest
 import yaml
 from support.hub_folders import write_pythia
@@ -22,6 +23,7 @@ from pythia_course.errors import ModelTooLarge
 from pythia_course.hub.addresses import MODEL_VARIABLE
 from pythia_course.hub.cache import CACHE_VARIABLE
 from pythia_course.machine import budget
+from pythia_course.widgets.common.attention import packed_size
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/hosting.md"
@@ -179,6 +181,12 @@ def test_the_memory_of_a_learner_is_what_was_measured():
     kernel, (server,) = int(measured[-1][1].removesuffix(" MB")), re.findall(r"PSS with 8 kernels \+ (\d+) MB", TEXT)
     (thirty,) = re.findall(r"about (\d+) GB for thirty", TEXT)
     assert int(thirty) == pytest.approx(1 + 30 * (kernel + int(server)) / 1000, rel=0.1)
+
+
+@pytest.mark.parametrize(("said", "heads"), [("tiny-pythia", (4, 4)), ("Pythia-160M", (12, 12))])
+def test_what_a_run_of_an_explorer_s_cell_leaves_is_what_it_sends(said, heads):
+    size = packed_size(np.broadcast_to(np.float32(0), (*heads, 512, 512))) / 1e6
+    assert f"{size:.1f} MB for {said}" in TEXT.replace("\n", " ")
 
 
 def test_what_the_course_says_where_a_model_does_not_fit():

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "inside": {"errors", "suite", "measures", "plots", "machine", "tiny", "hub"},
     "training": {"errors", "suite", "plots", "machine", "tiny", "hub", "inside"},
     "checks": {"suite", "machine", "inside"},
-    rooms.FRONT_DOOR: {"suite", "inside"},
+    rooms.FRONT_DOOR: {"suite", "machine", "inside"},
     "widgets": {"errors", "suite", "measures", "plots", "machine", "hub", "inside", "training", rooms.FRONT_DOOR},
     "commands": {"errors", "suite", "machine", "hub", rooms.FRONT_DOOR},
     "__main__": {"errors", "commands"},
@@ -42,7 +42,7 @@ MAY_USE = {
     "measures": {"numpy", "torch"},
     "plots": {"numpy", "matplotlib"},
     "checks": {"numpy", "torch"},
-    "checks/ablation": {"numpy", "torch", "transformers"},  # one check asks a model of the library
+    "checks/two_by_two": {"numpy", "torch", "transformers"},  # one check asks a model of the library
 }
 MOST_LINES = 250
 HEAVY = {"torch", "transformers", "matplotlib", "huggingface_hub", "tokenizers", "ipywidgets", "IPython"}

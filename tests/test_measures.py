@@ -58,3 +58,40 @@ def test_token_losses_are_the_library_cross_entropy():
     ids = torch.arange(9)
     expected = torch.nn.functional.cross_entropy(logits[:-1].double(), ids[1:], reduction="none")
     np.testing.assert_allclose(measures.token_losses(logits, ids), expected, rtol=1e-9)
+
+
+def test_a_divergence_is_zero_for_the_same_and_what_a_hand_computes_for_others():
+    p, q = np.log([[0.5, 0.5], [0.9, 0.1]]), np.log([[0.5, 0.5], [0.5, 0.5]])
+    by_hand = 0.9 * np.log(0.9 / 0.5) + 0.1 * np.log(0.1 / 0.5)
+    np.testing.assert_allclose(measures.divergences(p, q), [0, by_hand], atol=1e-12)
+    assert measures.divergences(q, p)[1] != pytest.approx(by_hand)
+    with pytest.raises(ValueError, match="Both need one shape"):
+        measures.divergences(p, q[0])
+
+
+def halves(count):
+    learned = np.arange(count) % 2 == 0
+    return learned, ~learned
+
+
+def test_a_probe_reads_what_is_there_and_nothing_else():
+    draw = np.random.RandomState(0)
+    signs = draw.rand(400, 2) < 0.5  # two tasks: the features hold the first and nothing of the second
+    features = draw.randn(400, 5)
+    features[:, 2] += 6 * signs[:, 0]
+    found = measures.probe_accuracies(features, signs, *halves(400))
+    assert found.shape == (2,) and found[0] > 0.95 and 0.35 < found[1] < 0.65
+
+
+def test_a_probe_with_as_many_dimensions_as_kinds_learns_any_labels_by_heart():
+    kinds = np.tile(np.arange(10), 8)
+    labels = np.random.RandomState(1).rand(10, 6)[kinds] < 0.5
+    learned, judged = np.arange(80) < 40, np.arange(80) >= 40
+    assert (measures.probe_accuracies(np.eye(10)[kinds], labels, learned, judged, ridge=1e-3) == 1).all()
+
+
+def test_a_probe_is_not_judged_on_what_it_learned_from():
+    features, labels = np.zeros((4, 2)), np.zeros((4, 1), bool)
+    for learned, judged in (([1, 1, 0, 0], [0, 1, 1, 1]), ([0] * 4, [1] * 4), ([1] * 4, [0] * 4)):
+        with pytest.raises(ValueError, match="none may be in both"):
+            measures.probe_accuracies(features, labels, learned, judged)

@@ -108,8 +108,16 @@ def _lists_in(text):
     try:
         array = np.asarray(ast.literal_eval(text))
     except (ValueError, SyntaxError):
-        array = np.asarray([float(part) for part in inner.replace(",", " ").split()])
+        array = _spaced(inner)
     return [array.astype(np.float64)] if array.ndim and array.dtype.kind in "iuf" else []
+
+
+def _spaced(text):
+    """Numbers with spaces or commas between them; none where there are words too: "about 5,860" is one number."""
+    try:
+        return np.asarray([float(part) for part in text.replace(",", " ").split()])
+    except ValueError:
+        return np.float64(np.nan)
 
 
 def shown(value):

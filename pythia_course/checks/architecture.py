@@ -123,13 +123,13 @@ def embedding_share(answer, name="pythia-70m"):
     mistakes = [
         (
             counts["embedding"] / suite.total(spec),
-            "That is the embedding alone. Pythia's output matrix is its own and counts too.",
+            "That is the embedding alone. Pythia's unembedding is a matrix of its own and counts too.",
         ),
         (100 * both / suite.total(spec), "In percent it is right; give the share, between 0 and 1."),
         (rest / suite.total(spec), "That is the share of everything else."),
         (both / rest, "You divided by the other parameters; divide by all of them."),
     ]
-    return judge(answer, both / suite.total(spec), "Right: in a small model most of it is vocabulary.", mistakes)
+    return judge(answer, both / suite.total(spec), "Right: most of this model is vocabulary.", mistakes)
 
 
 def same_logits(answer, trace):

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from pythia_course.checks.answers import as_array, is_missing, kind
+from pythia_course.checks.answers import as_array, candidates, is_missing
 from pythia_course.checks.running import run
 from pythia_course.checks.verdict import Verdict, judge, unanswered
+from pythia_course.suite import steps
 
 
 def tokens_seen(answer, step, rows, context):
@@ -35,29 +36,6 @@ def where(answer, step, shard_size, rows=1024, row=2049):
     return judge(answer, divmod(start, shard_size), praise, mistakes, 0)
 
 
-def extra_fall(function):
-    """A learner's extra_fall(seen_before, seen_after, new_before, new_after), each an array of losses, a batch each."""
-    draws = np.random.RandomState(0)
-    seen_before, new_before = draws.uniform(2, 3, 5), draws.uniform(2, 3, 7)  # not equally many, on purpose
-    seen_after, new_after = seen_before - draws.uniform(0.3, 0.5, 5), new_before - draws.uniform(0.1, 0.2, 7)
-    result, trouble = run(function, *(losses.copy() for losses in (seen_before, seen_after, new_before, new_after)))
-    if trouble is not None:
-        return trouble
-    seen, new = (seen_before - seen_after).mean(), (new_before - new_after).mean()
-    mistakes = [
-        (new - seen, "The sign: a loss falls by before minus after, and more on the seen should come out positive."),
-        (seen, "That is the fall on the seen batches alone: take away what fell on the new ones too."),
-        (new, "That is the fall on the new batches alone."),
-        (
-            new_after.mean() - seen_after.mean(),
-            "That compares the two after training only; one kind may have been easier before it.",
-        ),
-        (seen + new, "You added the two falls; their difference is wanted."),
-        (seen / new, "That is how many times more it fell; the difference in nats is wanted."),
-    ]
-    return judge(result, seen - new, "Right: what fell on the seen beyond what fell on everything.", mistakes, 1e-6)
-
-
 def divergence(function):
     """A learner's divergence(p, q): KL(p‖q) in nats, of probabilities some of which are 0 in p."""
     p, q = np.array([0.5, 0.25, 0.25, 0.0]), np.array([0.2, 0.4, 0.1, 0.3])
@@ -82,71 +60,25 @@ def divergence(function):
     return judge(result, right, "Right: 0 only where the two agree.", mistakes, 1e-6)
 
 
-def bigram(function, vocabulary=5):
-    """A learner's bigram(rows, vocabulary): (token, next token), how often in 100 the second follows the first."""
-    rows = np.array([[0, 1, 2, 1], [3, 1, 2, 0], [1, 1, 3, 2], [2, 0, 4, 1]])
-    result, trouble = run(function, rows.copy(), vocabulary)
-    if trouble is not None:
-        return trouble
-    counts, line = (_pairs(some, vocabulary) for some in (rows, rows.reshape(1, -1)))
-    right = _each_row_to_one(counts)
-    mistakes = [
-        (counts, "Those are counts: divide each row by its sum."),
-        (right.T, "Rows and columns are the wrong way round: the first token chooses the row."),
-        (counts / counts.sum(), "You divided by the sum of all; each row, one first token, adds up to 1."),
-        (counts / counts.sum(0, keepdims=True), "You made the columns add up to 1; the rows should."),
-        (_each_row_to_one(line), "You counted a pair across the end of a row, where the text was cut."),
-        (_each_row_to_one(np.minimum(counts, 1)), "Each pair counted once: `counts[a, b] += 1` adds 1 to a place that "
-         "comes twice in a and b only once. `np.add.at` adds each time."),
-    ]  # fmt: skip
-    return judge(result, right, "Right: a language model of one line, and each row adds up to 1.", mistakes, 1e-6)
-
-
-def _pairs(rows, vocabulary):
-    counts = np.zeros((vocabulary, vocabulary))
-    np.add.at(counts, (rows[:, :-1], rows[:, 1:]), 1)
-    return counts
-
-
-def _each_row_to_one(counts):
-    return counts / counts.sum(1, keepdims=True)
-
-
-def recited(prompt, lm, sentences, at_most=4):
-    """A beginning of at most so many tokens after which a model, always taking its likeliest token, ends a sentence.
-
-    sentences: those that were planted in its training.
-    """
-    if is_missing(prompt):
+def first_read(answer, text, batch_of, count):
+    """The step of the first of `count` batches in which a text stands whole.  batch_of: step -> batch."""
+    if is_missing(answer):
         return unanswered()
-    if not isinstance(prompt, str):
-        return Verdict(0, f"A beginning is a text in quotation marks; {kind(prompt)} came.")
-    begun = [sentence for sentence in sentences if prompt and sentence.startswith(prompt)]
-    if not begun:
-        return Verdict(0, "No planted sentence begins like this, to the letter: corpus.planting() lists them.")
-    size = len(lm.tokenizer(prompt)["input_ids"])
-    if size > at_most:
-        return Verdict(0, f"That gives {size} tokens away, and {at_most} are allowed: the model should do the work.")
-    said = prompt + _continued(lm, prompt)
-    if said in begun:
-        return Verdict(1, f"Right: {size} tokens are enough for “{said}”")
-    same = max(_same(said, sentence) for sentence in begun)
-    return Verdict(0, f"It goes another way: “{said[: same + 20]} …” Was this sentence seen often, and lately?")
+    right = next((step for step in range(count) if _stands_in(text, batch_of(step))), None)
+    if right is None:
+        return Verdict(0, f"“{text}” was in no batch: ask for a text that was.")
+    praise = f"Right: batch {right:,} is the first that has it."
+    mistakes = [
+        (right + 1, "One too many: batches count from 0, and the step of a batch is its number."),
+        (next(step for step in steps("tiny-pythia") if step > right), "That is the first checkpoint after it."),
+        (max(step for step in steps("tiny-pythia") if step <= right), "That is the last checkpoint before it."),
+    ]
+    verdict = judge(answer, right, praise, mistakes, 0)
+    given = [int(values.flat[0]) for values in candidates(answer) if values.size == 1 and np.isfinite(values).all()]
+    if verdict != 1 and any(right + 1 < step < count and _stands_in(text, batch_of(step)) for step in given):
+        return Verdict(0, f"Batch {given[0]:,} has it, but an earlier one had it before.")
+    return verdict
 
 
-def _continued(lm, prompt, longest=60):
-    """What the model writes after `<|endoftext|>` and the prompt, up to the next `<|endoftext|>`."""
-    import torch
-
-    end = lm.tokenizer.eos_token_id
-    ids = torch.tensor([[end, *lm.tokenizer(prompt)["input_ids"]]])
-    written = lm.model.generate(
-        ids, attention_mask=torch.ones_like(ids), max_new_tokens=longest, do_sample=False, pad_token_id=end
-    )
-    new = written[0, ids.shape[1] :].tolist()
-    return lm.tokenizer.decode(new[: new.index(end)] if end in new else new)
-
-
-def _same(a, b):
-    """How many characters two texts have in common from their beginning on."""
-    return next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+def _stands_in(text, batch):
+    return any(text in document.text for document in batch.documents)

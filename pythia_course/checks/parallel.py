@@ -32,7 +32,7 @@ def composing_pairs(answer, layers):
         (2 * later, "That counts the MLPs of earlier layers too; nothing flows backwards."),
         (layers**2, "That is every attention with every MLP. Which of them run after it?"),
         (layers - 1, "You took the next layer only. The stream carries what attention wrote to all later layers."),
-        (layers, "You counted one pair a layer. Within a parallel layer the MLP does not read attention."),
+        (layers, "You counted one pair per layer. Within a parallel layer the MLP does not read attention."),
     ]
     return judge(answer, later, "Right: each attention, with the MLPs of all later layers.", mistakes, 1e-9)
 
@@ -128,7 +128,7 @@ def dial(answer, parallel, sequential):
     if np.allclose(np.diff(values, 2), 0, atol=1e-9) and values[0] < values[-1]:
         return Verdict(0, "These lie on one straight line to the last digit: measure what lies between, as well.")
     if np.abs(values[[0, -1]] - ends).max() <= within:
-        return Verdict(1, "Right: the dial ends where the switch does. What lies between nobody trained.")
+        return Verdict(1, "Right: the dial ends where the switch does. Nobody trained what lies between.")
     return Verdict(0, _wrong_dial(values, ends, within))
 
 
@@ -155,7 +155,7 @@ def _wrong_shapes(weight, bias):
         (bias == (2 * WIDTH,), "You kept both biases, one after the other. Both are added to the same stream."),
         (weight == (5 * WIDTH, WIDTH), "Your weight is transposed: a Linear keeps (outputs, inputs)."),
         (weight != (WIDTH, 5 * WIDTH), f"The fused weight has shape {wanted}; yours has {weight}."),
-        (bias != (WIDTH,), f"The fused bias has shape ({WIDTH},), one number an output; yours has {bias}."),
+        (bias != (WIDTH,), f"The fused bias has shape ({WIDTH},), one number per output; yours has {bias}."),
     ]
 
 

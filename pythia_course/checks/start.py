@@ -19,7 +19,7 @@ def how_many_tokens(answer, trace):
         ),
         (count - 1, "One short: the first token counts too, although it has nothing to look back at."),
     ]
-    return judge(answer, count, "Right: that many rows and columns has every attention picture of it.", mistakes, 1e-9)
+    return judge(answer, count, "Right: every attention picture of it has that many rows and columns.", mistakes, 1e-9)
 
 
 def surprise(answer, probability):

@@ -12,7 +12,7 @@ from pythia_course.inside.module_paths import PARTS, part_of, translate
 
 
 def untied(answer, name="gpt2"):
-    """Parameters that a tied model would have with an output matrix of its own."""
+    """Parameters that a tied model would have with an unembedding of its own."""
     spec = suite.SUITE[name]
     now, table = suite.total(spec), spec.vocab * spec.width
     positions = spec.context * spec.width
@@ -53,7 +53,7 @@ def _wrong_path(given, of, right, family):
     except ValueError:
         return _no_path(given, right)
     if given != (PARTS[part][family] or "").replace("{N}", layer):
-        return f"That is a path of another architecture than {family}."
+        return f"That path belongs to an architecture other than {family}."
     if layer != part_of(right)[1]:
         return "The part is right, its layer is not: layers count from 0 in both, so the number stays."
     return f"There is such a module, but it is the {part}. Look for the row of the table that has your path."
@@ -88,7 +88,7 @@ def split_qkv(function):
         (by_head.transpose(1, 2, 0, 3), "That is Pythia's layout, head by head. GPT-2 keeps all q first, then all k."),
         (by_part.transpose(1, 0, 2, 3), "The numbers are right; the head comes before the position: transpose them."),
         (by_part.transpose(1, 0, 2, 3).reshape(3, position, -1), "q, k and v are apart. Now cut each into its heads."),
-        (right[[1, 2, 0]], "The order is another: queries come first, then keys, then values."),
+        (right[[1, 2, 0]], "The order is different: queries come first, then keys, then values."),
         (right[[0, 2, 1]], "Keys and values are the wrong way round."),
         (
             fused.reshape(position, 3, size, heads).transpose(1, 3, 0, 2),
@@ -128,10 +128,10 @@ def sink(answer, attention):
         (first[..., -1], "That is the last row only. Take the mean over all rows but the first."),
         (first[..., 1:].sum(-1), "That is the sum; divide by the number of rows."),
         (attention[..., 1:, 1].mean(-1), "Positions count from 0: that is the second token's column."),
-        (right.mean(), "That is the mean over all heads; one number a head is wanted, shape (layer, head)."),
-        (right.max(), "That is the strongest head alone; one number a head is wanted, shape (layer, head)."),
+        (right.mean(), "That is the mean over all heads; one number per head is wanted, shape (layer, head)."),
+        (right.max(), "That is the strongest head alone; one number per head is wanted, shape (layer, head)."),
     ]
-    return judge(answer, right, "Right: one number a head, and they are far from equal.", mistakes)
+    return judge(answer, right, "Right: one number per head, and they are far from equal.", mistakes)
 
 
 def bits_per_byte(answer, losses, text, start):
@@ -153,7 +153,7 @@ def bits_per_byte(answer, losses, text, start):
     if len(tail) != size:
         characters = "You divided by characters, and some of them take several bytes: text.encode() has the bytes."
         mistakes.insert(0, (bits / len(tail), characters))
-    return judge(answer, bits / size, "Right: so many bits a byte, whatever the tokenizer.", mistakes)
+    return judge(answer, bits / size, "Right: so many bits per byte, whatever the tokenizer.", mistakes)
 
 
 def disagreement(prompt, a, b, at_least=0.5):

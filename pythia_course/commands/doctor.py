@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from threading import Thread
 from time import monotonic
 
-from pythia_course.commands import add_command, health, running
+from pythia_course.commands import add_command, health, installed, running
 from pythia_course.commands.health import BROKEN, OK, WARNING, Finding
 
 ABOUT = """\
@@ -25,12 +25,17 @@ EXAMPLES = """\
 """
 CHECKS = {
     "Python": health.environment,
+    "Pythons": installed.pythons,
+    "pip": installed.pip,
+    "paths": installed.paths,
     "packages": health.packages,
     "memory": health.memory,
     "disk": health.disk,
+    "home": installed.home,
     "cache": health.cache,
     "hub": health.hub,
     "model": running.chosen_model,
+    "torch": installed.torch,
     "widgets": running.widgets,
     "kernel": running.kernel,
     "tiny models": running.weights,

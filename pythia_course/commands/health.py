@@ -13,13 +13,14 @@ from pathlib import Path
 
 from pythia_course import suite
 from pythia_course.commands import cache_size, model_cache
+from pythia_course.commands.shipped import tested_set
 from pythia_course.errors import HubUnreachable
 from pythia_course.machine import budget
 from pythia_course.machine.memory import available_memory, in_words
 
 OK, WARNING, BROKEN = "ok", "warning", "broken"
 ANSWER_WITHIN = 5  # seconds, for the hub
-INSTALL_AGAIN = "install the course again: `make lab`, or `python -m pip install -e .`"
+INSTALL_AGAIN = "install the course again: python -m pip install --force-reinstall --no-deps pythia-course"
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ def _version(name: str) -> str | None:
 
 def _tested(installed: dict[str, str | None]) -> str:
     """How the versions here compare with the set that the tests ran with."""
-    path = Path(__file__).parents[2] / "constraints.txt"
-    if not path.is_file():
+    path = tested_set()
+    if path is None:
         return "the tested set (constraints.txt) is not beside this installation"
     pins = dict(line.split("==") for line in path.read_text(encoding="utf-8").splitlines() if "==" in line)
     other = [f"{name} {here} ({pins[name]})" for name, here in installed.items() if _release(here) != pins[name]]
@@ -102,7 +103,11 @@ def memory() -> Iterator[Finding]:
 
 
 def disk() -> Iterator[Finding]:
-    """Room for downloads."""
+    """Room for downloads, and for saving a notebook at all."""
+    if not budget.free_disk(Path.home()):
+        todo = "free some; until then name a folder on another disk, as in `pythia-course lab E:/lessons`"
+        yield Finding(BROKEN, "disk", f"full, where {Path.home()} is: no notebook can be saved there", todo)
+        return
     free = budget.free_disk(model_cache())
     small = free < 1e9
     todo = "free some: Pythia-160M takes 375 MB, GPT-2 548 MB" if small else ""

@@ -12,10 +12,12 @@ from pythia_course.errors import HubUnreachable, ModelNotFound, StepNotFound
 from pythia_course.hub.addresses import find
 from pythia_course.hub.model_files import ARCHITECTURES
 from pythia_course.machine.memory import available_memory, in_words
+from pythia_course.suite.runs import run_names
 
 ABOUT = """\
 List the models that the course knows: how large each is, at how many steps of its training it can be opened, in which
-numbers it fits into the memory that is free now, and what of it is on this machine. The hub is not asked.
+numbers it fits into the memory that is free now, and what of it is on this machine; trainings of your own too. The
+hub is not asked.
 """
 EXAMPLES = """\
   pythia-course list
@@ -36,13 +38,15 @@ def run(options) -> int:
     from pythia_course.hub.cache import unreadable
 
     free, here = available_memory(), _cached()
-    models = [_model(name, here.pop(name, [])) for name in (*suite.SHIPPED, *suite.HUB_IDS)]
+    own = [name for name in run_names() if suite.short_name(name) not in (*suite.SHIPPED, *suite.HUB_IDS)]
+    models = [_model(name, here.pop(name, [])) for name in (*suite.SHIPPED, *own, *suite.HUB_IDS)]
     models += [_stranger(name, found) for name, found in here.items()]
     if options.json:
         folder = {"folder": str(model_cache()), "bytes": cache_size(), "unreadable": unreadable()}
         print(json.dumps({"memory_free": free, "cache": folder, "models": models}, indent=2))
         return 0
-    print("\n".join(_table([one for one in models if one["name"] in (*suite.SHIPPED, *suite.SUITE) or one["cached"]])))
+    named = {*suite.SHIPPED, *own, *suite.SUITE}
+    print("\n".join(_table([one for one in models if one["name"] in named or one["cached"]])))
     known = "" if free == sys.maxsize else f"; {in_words(free)} of memory are free for this process"
     print(f"\nThe cache {model_cache()} holds {in_words(cache_size())}{known}.")
     print("".join(f"{sentence}\n" for sentence in unreadable()), end="")
@@ -56,9 +60,10 @@ def _model(name: str, found: list[dict]) -> dict:
     return {
         "name": name,
         "hub_id": suite.HUB_IDS.get(name),
-        "parameters": suite.total(spec) if spec else _tiny_parameters(name),
+        "parameters": suite.total(spec) if spec else _parameters_here(name),
         "checkpoints": len(suite.steps(name)) or 1,
         "shipped": name in suite.SHIPPED,
+        "own": name not in (*suite.SHIPPED, *suite.HUB_IDS),
         "opens_as": opens_as(spec) if spec else "float32",
         "cached": found,
     }
@@ -67,15 +72,18 @@ def _model(name: str, found: list[dict]) -> dict:
 def _stranger(name: str, found: list[dict]) -> dict:
     """The same of a model in the cache that the course can open but has no facts about."""
     unknown = dict.fromkeys(("parameters", "checkpoints", "opens_as"))
-    return {"name": name, "hub_id": name, **unknown, "shipped": False, "cached": found}
+    return {"name": name, "hub_id": name, **unknown, "shipped": False, "own": False, "cached": found}
 
 
-def _tiny_parameters(name: str) -> int:
-    """Counted in the last checkpoint's file, of which only the header is read."""
-    from safetensors import safe_open
+def _parameters_here(name: str) -> int | None:
+    """Counted in the last checkpoint's file, of which only the header is read; None where that cannot be read."""
+    from safetensors import SafetensorError, safe_open
 
-    with safe_open(find(name).folder / "model.safetensors", "np") as file:
-        return sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())
+    try:
+        with safe_open(find(name).folder / "model.safetensors", "np") as file:
+            return sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())
+    except (OSError, SafetensorError):
+        return None
 
 
 def _cached() -> dict[str, list[dict]]:
@@ -138,6 +146,8 @@ def _where(model: dict) -> str:
     """What of a model is here: "750 MB: step 3000, step 143000"."""
     if model["shipped"]:
         return "ships with the course"
+    if model["own"]:
+        return "a training of your own"
     if not model["cached"]:
         return ""
     held = in_words(sum(one["bytes"] for one in model["cached"]))

@@ -7,11 +7,12 @@ import difflib
 import operator
 import os
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from pythia_course import suite
-from pythia_course.errors import ModelNotFound, StepNotFound
+from pythia_course.errors import ModelNotFound, StepNotFound, shown
 from pythia_course.suite.runs import run_folder, run_names
 
 DEFAULT_MODEL = "tiny-pythia"
@@ -73,40 +74,39 @@ def of_seed(name: str | os.PathLike, seed: int) -> str:
     Raises ModelNotFound where there is no such seed.
     """
     try:
-        seed = operator.index(seed)
-    except TypeError:
-        raise ModelNotFound(f"A seed is a whole number such as 1, but {shortened(seed)} came.") from None
+        number = operator.index(seed)
+    except (TypeError, RuntimeError):  # the latter of a tensor without numbers
+        number = -1
+    if not 0 <= number < 2**32:
+        raise ModelNotFound(f"A seed is a whole number such as 1, but {shown(seed)} came.")
     model = suite.short_name(_text(name))
     own = run_names()
-    if seed == 0 and (model in suite.SHIPPED or model in own):
+    if number == 0 and (model in suite.SHIPPED or model in own):
         return model
     known = (*suite.SHIPPED, *suite.HUB_IDS, *own)
-    for one in (f"{model}-seed{seed}", f"my-{model}-seed{seed}"):
+    for one in (f"{model}-seed{number}", f"my-{model}-seed{number}"):
         if one in known:
             return one
     there = sorted(suite.seed_of(one) for one in known if re.fullmatch(rf"(my-)?{re.escape(model)}-seed\d+", one))
     have = f"; it has {', '.join(map(str, there))}." if there else "; `pythia-course list` says what there is."
-    raise ModelNotFound(f"{shortened(model)} has no seed {seed}{have}")
+    raise ModelNotFound(f"{shown(model)} has no seed {number}{have}")
 
 
 def _text(name) -> str:
     text = os.fspath(name) if isinstance(name, (str, os.PathLike)) else None
     if not isinstance(text, str) or "\0" in text or not text.isprintable() or len(text) > 1000:
-        raise ModelNotFound(f"{shortened(name)} is neither a model's name, such as pythia-160m, nor a folder.")
+        raise ModelNotFound(f"{shown(name)} is neither a model's name, such as pythia-160m, nor a folder.")
     return text
-
-
-def shortened(thing) -> str:
-    """How Python writes it, as much as fits into a line."""
-    written = repr(thing)
-    return written if len(written) <= 80 else f"{written[:80]}…"
 
 
 def _whole_number(step) -> int | None:
     try:
-        return None if step is None else operator.index(step)
-    except TypeError:
-        raise StepNotFound(f"A step is a whole number such as 3000, but {step!r} came.") from None
+        number = None if step is None else operator.index(step)
+    except (TypeError, RuntimeError):  # the latter of a tensor without numbers
+        number = sys.maxsize
+    if number is not None and abs(number) >= sys.maxsize:
+        raise StepNotFound(f"A step is a whole number such as 3000, but {shown(step)} came.")
+    return number
 
 
 def _tiny(name: str, step: int | None) -> Place:
@@ -178,4 +178,4 @@ def _not_a_name(text: str) -> str:
         return f'{text!r} is a web address: give the last two parts, as in load("EleutherAI/pythia-160m").'
     if "/" in text or "\\" in text:
         return f"{text!r} is not a folder here, nor a model's name on the hub, which looks like owner/name."
-    return f"The course has no model called {shortened(text)}{similar(text)} Others need their owner: owner/name."
+    return f"The course has no model called {shown(text)}{similar(text)} Others need their owner: owner/name."

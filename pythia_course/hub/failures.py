@@ -5,6 +5,7 @@ import json
 import os
 import re
 from contextlib import contextmanager
+from pathlib import Path
 
 from pythia_course.errors import DiskFull, HubUnreachable, ModelDamaged, ModelNotFound, StepNotFound
 from pythia_course.hub.addresses import Place, no_step, similar
@@ -102,9 +103,18 @@ def _of_the_disk(error: OSError, place: Place) -> Exception:
             f"{place} is not on this machine yet, and its cache cannot be written to{where}: ask whoever keeps it, or "
             "set HF_HUB_CACHE to a folder of your own."
         )
-    if error.errno in _NO_FOLDER:
-        return HubUnreachable(f"What is fetched of {place} has no folder to go to{where}: set HF_HUB_CACHE to one.")
+    if error.errno in _NO_FOLDER and error.filename:
+        return HubUnreachable(
+            f"Nothing of {place} can be fetched, because {_in_the_way(error)} is a file, and a folder belongs there: "
+            "delete it, or set HF_HUB_CACHE to another folder."
+        )
     return HubUnreachable(f"Fetching {place} was interrupted ({_reason(error)}): try again.")
+
+
+def _in_the_way(error: OSError) -> str:
+    """The file on the way to a path that could not be made."""
+    path = Path(error.filename or "")
+    return str(next((each for each in (path, *path.parents) if each.exists() and not each.is_dir()), path))
 
 
 def _reason(error: Exception) -> str:

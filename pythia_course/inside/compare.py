@@ -134,10 +134,10 @@ class Comparison:
 
     def _repr_html_(self):
         """What differs (marked), what does not, and the parameters by component."""
-        rows = [_row(*fact) for fact in self.facts]
-        rows += [_row(f"parameters: {what}", f"{a:,}", f"{b:,}", a != b) for what, a, b in self._counts()]
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in ("", "", self.a.name, self.b.name))
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        counts = [(f"parameters: {what}", f"{a:,}", f"{b:,}", a != b) for what, a, b in self._counts()]
+        rows = [_row(what, "≠" if differ else "", a, b) for what, a, b, differ in [*self.facts, *counts]]
+        head = _row("what", "differs", self.a.name, self.b.name, tag="th")
+        return f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
 
     def _counts(self):
         first, second = self.parameters.values()
@@ -208,9 +208,8 @@ def _names(a, b):
     return f"{a.name} (a)", f"{b.name} (b)"
 
 
-def _row(what, of_a, of_b, differ):
-    texts = (what, "≠" if differ else "", of_a, of_b)
-    cells = "".join(f'<td style="text-align:left">{html.escape(text)}</td>' for text in texts)
+def _row(*texts, tag="td"):
+    cells = "".join(f'<{tag} style="text-align:left">{html.escape(text)}</{tag}>' for text in texts)
     return f"<tr>{cells}</tr>"
 
 

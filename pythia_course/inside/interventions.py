@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from functools import partial
 from itertools import product
 
+from pythia_course.errors import shown
 from pythia_course.inside.anatomy import FAMILIES
 from pythia_course.inside.with_blocks import Block
 
@@ -128,20 +129,28 @@ def _listed(given, axes):
     """What a learner named, one place or several, as a list of tuples."""
     if given is None:
         return []
-    if not isinstance(given, Iterable) or _is_whole(given):
-        return [(given,)]
-    if isinstance(given, tuple) and len(axes) > 1 and given and all(map(_is_whole, given)):
+    if isinstance(given, tuple) and len(axes) > 1 and given and all(map(is_whole, given)):
         return [given]
-    return [tuple(place) if isinstance(place, Iterable) and not _is_whole(place) else (place,) for place in given]
+    return [tuple(listed(place)) for place in listed(given)]
+
+
+def listed(given) -> list:
+    """The things in it, or itself where it holds none: a number, or an array without an axis."""
+    if is_whole(given) or not isinstance(given, Iterable):
+        return [given]
+    try:
+        return list(given)
+    except (TypeError, ValueError, RuntimeError):
+        return [given]
 
 
 def _checked(place, field, axes, spec, length=None):
     """The place as whole numbers from 0 on; ValueError where the model or the prompt has no such place."""
     fewest = len(PLACES[field])
-    if not fewest <= len(place) <= len(axes) or not all(map(_is_whole, place)):
+    if not fewest <= len(place) <= len(axes) or not all(map(is_whole, place)):
         forms = " or ".join(f"({', '.join(axes[:n])})" for n in range(fewest, len(axes) + 1))
         what = "A head" if field == "z" else "A layer"
-        raise ValueError(f"{what} is named by whole numbers, {forms}, several by a list of such; {place} came.")
+        raise ValueError(f"{what} is named by whole numbers, {forms}, several by a list of such; {shown(place)} came.")
     # residual has one more: [0] is the embedding
     sizes = {"layer": spec.layers + (field == "residual"), "head": spec.heads, "position": length}
     return tuple(_within(operator.index(number), axis, sizes[axis]) for number, axis in zip(place, axes))
@@ -149,11 +158,11 @@ def _checked(place, field, axes, spec, length=None):
 
 def _within(number, axis, size):
     if not -size <= number < size:
-        raise ValueError(f"There is no {axis} {number} here: they go from 0 to {size - 1}.")
+        raise ValueError(f"There is no {axis} {shown(number)} here: they go from 0 to {size - 1}.")
     return number % size
 
 
-def _is_whole(number):
+def is_whole(number):
     try:
         operator.index(number)
     except (TypeError, ValueError, RuntimeError):
@@ -163,13 +172,20 @@ def _is_whole(number):
 
 def _fitting(arrays, field, spec, length=None):
     """The array of a field; ValueError where it is missing or this model's has another shape."""
+    import torch
+
     axes = {"z": (spec.layers, spec.heads, length, spec.head_dim), "residual": (spec.layers + 1, length, spec.width)}
     wanted = tuple(n for n in axes.get(field, (spec.layers, length, spec.width)) if n is not None)
     if field not in arrays:
         raise ValueError(f"There is no '{field}' in what was given; lm.means(text) has all that an ablation may need.")
-    if tuple(arrays[field].shape) != wanted:
+    try:
+        array = torch.as_tensor(arrays[field])
+        array = array.to("cpu", array.dtype if array.is_floating_point() else torch.float32)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"'{field}' is an array of numbers, but {shown(arrays[field])} was given.") from None
+    if tuple(array.shape) != wanted:
         raise ValueError(
-            f"'{field}' of {spec.name} has shape {wanted}, and what was given {tuple(arrays[field].shape)}: was it "
-            "made by another model?"
+            f"'{field}' of {spec.name} has shape {wanted}, and what was given {tuple(array.shape)}: was it made by "
+            "another model?"
         )
-    return arrays[field]
+    return array

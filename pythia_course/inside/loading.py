@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pythia_course import suite
+from pythia_course.errors import shown
 from pythia_course.hub import fetching, model_files
 from pythia_course.hub.addresses import Place, find
 from pythia_course.inside.opened import checked_spec, other_rotation
@@ -47,7 +48,7 @@ class Loaded:
         """Open a model by name; see `pythia_course.load` for what a name may be and what is raised."""
         if dtype not in (budget.AUTO, *budget.BYTES_PER_PARAMETER):
             known = ", ".join(budget.BYTES_PER_PARAMETER)
-            raise ValueError(f"dtype is auto or one of {known}, but {dtype!r} came.")
+            raise ValueError(f"dtype is auto or one of {known}, but {shown(dtype)} came.")
         if device == {}:
             raise ValueError('device={} names no place for any part: leave it out, or say device="auto".')
         place, where = find(name, step, seed), placement(device)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     import torch
@@ -24,10 +27,14 @@ def token_ids(tokenizer, prompt) -> torch.Tensor:
 
 def several(prompts) -> list:
     """A list of prompts, of one or of several: texts, or rows of ids."""
-    if hasattr(prompts, "__getitem__") and not isinstance(prompts, str | dict) and getattr(prompts, "ndim", 1):
-        if any(isinstance(first, str | list | tuple) or getattr(first, "ndim", 0) for first in prompts[:1]):
-            return list(prompts)
-    return [prompts]
+    if isinstance(prompts, str | Mapping | type) or not hasattr(prompts, "__getitem__"):
+        return [prompts]
+    try:
+        first = list(prompts[:1])
+    except (TypeError, ValueError, LookupError, RuntimeError):  # no sequence, or one without an axis
+        return [prompts]
+    several = any(isinstance(prompt, str | list | tuple) or getattr(prompt, "ndim", 0) for prompt in first)
+    return list(prompts) if several else [prompts]
 
 
 def refuse_unknown_ids(ids, vocab: int) -> None:
@@ -51,7 +58,7 @@ def refuse_length(ids, context: int, name: str) -> None:
 def refuse_padding(tokenizer, rows) -> None:
     """ValueError for rows of ids that were filled up, at either end, with a token that is no text."""
     filler = tokenizer.pad_token_id
-    if len(rows) < 2 or filler is None or filler in (tokenizer.eos_token_id, tokenizer.bos_token_id):
+    if filler is None or filler in (tokenizer.eos_token_id, tokenizer.bos_token_id):
         return
     for number, row in enumerate(rows):
         ids = [] if isinstance(row, str) else token_ids(tokenizer, row).tolist()
@@ -75,12 +82,10 @@ def _refuse_broken_text(text: str) -> None:
 def _whole_numbers(prompt) -> torch.Tensor:
     import torch
 
-    try:
-        ids = torch.as_tensor(prompt)
-    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-        raise TypeError(f"Token ids are whole numbers, and these cannot be read so: {error}.") from None
-    if ids.layout != torch.strided or ids.is_meta or ids.is_quantized:
-        kind = "meta" if ids.is_meta else str(ids.dtype if ids.is_quantized else ids.layout).removeprefix("torch.")
+    ids = prompt if isinstance(prompt, torch.Tensor) else torch.from_numpy(_numbers(prompt))
+    if ids.layout != torch.strided or ids.is_meta or ids.is_quantized or ids.is_nested:
+        layout = "meta" if ids.is_meta else "nested" if ids.is_nested else str(ids.layout).removeprefix("torch.")
+        kind = "quantized" if ids.is_quantized else layout
         raise TypeError(f"Token ids are an ordinary tensor of whole numbers, and this one is {kind}.")
     if ids.ndim == 2 and len(ids) == 1:  # a batch of one, as tokenizers return it
         ids = ids[0]
@@ -89,3 +94,30 @@ def _whole_numbers(prompt) -> torch.Tensor:
     if len(ids) and (ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool):
         raise TypeError(f"Token ids are whole numbers; these are {ids.dtype}.")
     return ids.detach().to("cpu", torch.int64)
+
+
+def _numbers(prompt) -> np.ndarray:
+    """A copy as int64, whatever the order of its bytes and of its places in memory."""
+    if np.ma.is_masked(prompt):
+        raise TypeError("Some of these token ids are masked: give those that count, ids.compressed().")
+    try:
+        numbers = np.array(prompt)
+    except (TypeError, ValueError, RuntimeError, OverflowError):  # rows of different lengths, among others
+        raise TypeError(
+            f"Token ids are whole numbers in one sequence, and this {type(prompt).__name__} holds something else."
+        ) from None
+    if numbers.size and (numbers.dtype.kind not in "iu" or _holds_truth(prompt)):
+        raise TypeError(f"Token ids are whole numbers; {_odd_one(numbers)} is among these.")
+    return numbers.astype(np.int64)
+
+
+def _holds_truth(prompt) -> bool:
+    """Whether True or False, which numpy takes for 1 and 0, is in a list, or in one inside it."""
+    if not isinstance(prompt, list | tuple):
+        return isinstance(prompt, bool | np.bool)
+    return any(map(_holds_truth, prompt))
+
+
+def _odd_one(numbers) -> str:
+    odd = (number for number in numbers.flat if not isinstance(number, int | np.integer))
+    return next((f"a {type(number).__name__}" for number in odd), "one too large, or True or False,")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
 
+from pythia_course.errors import shown
 from pythia_course.inside.finite import refuse_no_numbers, refuse_rounded_frequencies
-from pythia_course.inside.interventions import Intervention, ablation, patching
+from pythia_course.inside.interventions import Intervention, ablation, is_whole, listed, patching
 from pythia_course.inside.loading import Loaded
 from pythia_course.inside.prompts import refuse_length, refuse_padding, refuse_unknown_ids, several, token_ids
 from pythia_course.inside.recording import ONLY_EAGER, Recorder, hooks, run_quietly
@@ -118,12 +119,12 @@ class LanguageModel(Loaded):
 
         Raises what `trace` raises for the prompt and for nan and inf.
         """
-        if not isinstance(k, int) or k < 1:
-            raise ValueError(f"predict lists the k likeliest tokens: k is a whole number above 0, not {k!r}.")
+        if not is_whole(k) or k < 1:
+            raise ValueError(f"predict lists the k likeliest tokens: k is a whole number above 0, not {shown(k)}.")
         ids = self._readable(text)
         logits = self._forward(ids, every_position=False)
         refuse_no_numbers(self, ids, [logits])
-        top = logits[-1].softmax(-1).topk(min(k, logits.shape[-1]))
+        top = logits[-1].softmax(-1).topk(min(int(k), logits.shape[-1]))
         return list(zip(token_labels(self.tokenizer, top.indices), top.values.tolist(), strict=True))
 
     def ablate(self, *, heads=None, attention=None, mlps=None, layers=None, by="zero", over=None) -> Intervention:
@@ -137,8 +138,8 @@ class LanguageModel(Loaded):
         Raises ValueError where there is no such part.  How blocks inside blocks add up: see `interventions`.
         """
         if by not in ("zero", "mean") or (by == "mean") == (over is None):
-            came = f"by={by!r} came {'without' if over is None else 'with'} over=…"
-            raise ValueError(f"Silence parts by='zero', or by='mean' with a reference, over='some text': {came}")
+            came = f"by={shown(by)} came {'without' if over is None else 'with'} over"
+            raise ValueError(f"Silence parts by='zero', or by='mean' with a reference, over='some text'; {came}.")
         means = over if over is None or isinstance(over, Mapping) else self.means(over)
         parts = [("z", heads), ("attn_out", attention), ("mlp_out", mlps), ("attn_out mlp_out", layers)]
         return ablation(self.spec, self.model, parts, means)
@@ -200,23 +201,21 @@ class LanguageModel(Loaded):
 
 def _fields_to_keep(keep, unrotated: bool) -> list[str]:
     """Names of the arrays to keep, in the order of AXES."""
-    if keep is None:
-        wanted = set(AXES) - ONLY_IF_ASKED
-    elif isinstance(keep, str) or not isinstance(keep, Iterable):
-        wanted = {keep}
-    else:
-        wanted = set(keep)
-    for name in wanted - set(AXES) - {"tokens", "ids"}:
-        raise ValueError(_no_such_field(name))
-    if unrotated:
-        wanted |= set(UNROTATED)
-    return [name for name in AXES if name in wanted]
+    usual = [name for name in AXES if name not in ONLY_IF_ASKED]
+    names = usual if keep is None else [keep] if isinstance(keep, str) else listed(keep)
+    for name in names:
+        if not isinstance(name, str) or name not in {*AXES, "tokens", "ids"}:
+            raise ValueError(_no_such_field(name))
+    if not isinstance(unrotated, bool):
+        raise TypeError(f"unrotated is True or False, but {shown(unrotated)} came.")
+    return [name for name in AXES if name in names or (unrotated and name in UNROTATED)]
 
 
 def _no_such_field(name) -> str:
-    near = get_close_matches(str(name), AXES, n=1, cutoff=0.5)
+    name = name if isinstance(name, str) else shown(name)
+    near = get_close_matches(name, AXES, n=1, cutoff=0.5)
     guess = f" Did you mean '{near[0]}'?" if near else ""
-    return f"A trace has no '{name}'.{guess} It can keep: {', '.join(AXES)}."
+    return f"A trace has no {shown(name)}.{guess} It can keep: {', '.join(AXES)}."
 
 
 def _refuse_what_cannot_fit(spec, positions: int, fields) -> None:

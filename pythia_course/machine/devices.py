@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from pythia_course.errors import shown
 from pythia_course.machine.budget import memory_for_weights
 
 AUTO = "auto"
@@ -63,6 +64,9 @@ def _spread(device_map) -> Placement:
             "Spreading a model over several devices takes the package accelerate, which is not installed: run "
             "`pip install accelerate` and restart the kernel."
         )
+    for device in device_map.values() if isinstance(device_map, dict) else ():
+        if device != "disk":
+            _refuse_missing(f"cuda:{device}" if isinstance(device, int) else str(device))
     return Placement(device_map=device_map)
 
 
@@ -72,7 +76,7 @@ def _refuse_missing(device: str) -> None:
     kind, _, number = device.partition(":")
     there = {"cpu": ["cpu"], "cuda": _cards(), "mps": ["mps"] if torch.backends.mps.is_available() else []}
     if not re.fullmatch(r"(cpu|mps|cuda(:\d+)?)", device):
-        raise ValueError(f'device is "cpu", "cuda", "cuda:1", "mps" or "auto", but {device!r} came.')
+        raise ValueError(f'device is "cpu", "cuda", "cuda:1", "mps" or "auto", but {shown(device)} came.')
     if not there[kind] or (number and device not in there[kind]):
         found = ", ".join(["cpu", *_cards(), *there["mps"]])
         raise ValueError(f'torch finds no {device} on this machine, only {found}: device="auto" takes the best.')

@@ -28,7 +28,12 @@ def _label(tokenizer, token_id: int) -> str:
 
 def printable(text) -> str:
     """The text with its spaces visible and other characters that do not print escaped."""
-    text = str(text).translate(VISIBLE)
+    return escaped(str(text).translate(VISIBLE))
+
+
+def escaped(text) -> str:
+    """The text with what does not print escaped: a browser cannot be sent half a character, nor a reader see one."""
+    text = str(text)
     return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
 
 

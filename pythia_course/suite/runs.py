@@ -33,7 +33,8 @@ def run_folder(name: str) -> Path | None:
 
 def run_names() -> list[str]:
     """The trainings that have a checkpoint, by name."""
-    return sorted({path.parent.name for path in runs_folder().glob("*/step*") if is_run_name(path.parent.name)})
+    folders = {path.parent for path in runs_folder().glob("*/step*")}
+    return sorted(folder.name for folder in folders if is_run_name(folder.name) and checkpoint_steps(folder))
 
 
 def checkpoint_steps(folder: Path) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ import json
 import operator
 import os
 import shutil
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 
 from pythia_course import suite
@@ -79,6 +80,24 @@ def begin(run, order):
             "go on with that, or name another with --as."
         )
     return folder, before
+
+
+@contextmanager
+def alone(run):
+    """While it runs, nobody else trains under this name.  Raises ValueError where somebody does."""
+    from huggingface_hub.utils import WeakFileLock
+
+    lock = runs_folder() / f".{run}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(WeakFileLock(lock, timeout=0.3))
+        except TimeoutError:
+            raise ValueError(
+                f"{run} is being trained by another process: wait for it or stop it, or name another with --as; if "
+                f"there is none, delete {lock}."
+            ) from None
+        yield
 
 
 def keep(folder, order):

@@ -23,7 +23,7 @@ from .corpus import SEED, STEPS, TOKENS_A_STEP, batch
 from .evaluate import evaluate
 from .logs import own_name, training_log, write_log_row  # noqa: F401  (lessons take training_log from here)
 from .models import new_model
-from .own_runs import Order, begin, check, into_package, keep
+from .own_runs import Order, alone, begin, check, into_package, keep
 
 PEAK_RATE = 3e-3
 PEAK_RATES = {"tiny-pythia-5m": 2e-3, "tiny-pythia-26m": 1e-3}  # as in Pythia, larger models learn at lower rates
@@ -113,18 +113,21 @@ def train(
     in `suite.runs.runs_folder()`, go checkpoints (float16) at CHECKPOINTS and at `stop`, log.csv and a file to resume.
     peak: the highest learning rate; without one the model's own.
     publish: once whole, put it in the place of the model that ships with the course; for maintainers.
-    Raises ValueError for what makes no sense, before anything is written; OSError where it cannot be written.
+    Raises ValueError for what makes no sense, before anything is written, and where another process trains it just
+    now; OSError where it cannot be written.
     """
     run = own_name(name, seed) if run is None else run
     check(name, run, seed, stop, threads, device, dtype, peak, publish)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    folder, order = begin(run, Order(name, seed, dtype, peak))
-    torch.set_num_threads(threads)
-    training = Run(name, seed, device, order.dtype, order.peak)
-    keep(folder, Order(name, seed, training.dtype, order.peak))
-    _advance(training, folder, stop, save_every)
-    if publish:
-        into_package(folder, name, CHECKPOINTS if name == "tiny-pythia" else (STEPS,))
+    begin(run, order := Order(name, seed, dtype, peak))
+    with alone(run):
+        folder, order = begin(run, order)  # once more: somebody else may have begun it meanwhile
+        torch.set_num_threads(threads)
+        training = Run(name, seed, device, order.dtype, order.peak)
+        keep(folder, Order(name, seed, training.dtype, order.peak))
+        _advance(training, folder, stop, save_every)
+        if publish:
+            into_package(folder, name, CHECKPOINTS if name == "tiny-pythia" else (STEPS,))
     return folder
 
 

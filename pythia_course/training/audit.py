@@ -8,13 +8,14 @@ and remembers the answers, which a commit fixes for good: a second audit costs o
 
 import html
 import os
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
 
 from pythia_course import suite
-from pythia_course.errors import DuplicateCheckpoints, StepNotFound
+from pythia_course.errors import DuplicateCheckpoints, StepNotFound, shown
 from pythia_course.hub.addresses import Place, find
 from pythia_course.suite.defects import Defect, known_defects
 from pythia_course.training import inventory
@@ -113,15 +114,15 @@ class Audit:
         return "\n".join([self._headline(), *lines])
 
     def _repr_html_(self):
-        rows = [*self._findings()]
-        cells = [f"<td>{html.escape(what)}</td><td>{html.escape(which)}</td>" for what, which in rows]
-        cells += [
-            f'<td><a href="{defect.source}">reported</a></td><td>{html.escape(defect.what)}</td>'
-            for defect in self.known
-        ]
-        body = "".join(f"<tr>{row}</tr>" for row in cells).replace("<td>", '<td style="text-align:left">')
-        caption = f'<caption style="text-align:left">{html.escape(self._headline())}</caption>'
-        return f"<table>{caption}<tbody>{body}</tbody></table>"
+        """The headline and, where something was found, a table below: a caption would be no wider than its table."""
+        rows = [(html.escape(what), html.escape(which)) for what, which in self._findings()]
+        rows += [(f'<a href="{defect.source}">reported</a>', html.escape(defect.what)) for defect in self.known]
+        headline = f"<p>{html.escape(self._headline())}</p>"
+        if not rows:
+            return headline
+        body = "".join(f"<tr><td>{what}</td><td>{which}</td></tr>" for what, which in rows)
+        table = f"<table><thead><tr><th>finding</th><th>where</th></tr></thead><tbody>{body}</tbody></table>"
+        return headline + re.sub("<(t[hd])>", r'<\1 style="text-align:left">', table)
 
 
 def audit(name: str | os.PathLike | None = None, steps=None, *, progress: bool = True) -> Audit:
@@ -192,7 +193,7 @@ def _listed_steps(steps) -> list:
     except TypeError:
         if getattr(steps, "ndim", None) == 0:  # one number of numpy's or torch's
             return [steps]
-        raise StepNotFound(f"steps are whole numbers, as in [0, 512], or None for all, but {steps!r} came.") from None
+        raise StepNotFound(f"steps are whole numbers, as in [0, 512], or None: all; but {shown(steps)} came.") from None
 
 
 def listed(steps, longest: int = 8) -> str:

@@ -97,8 +97,10 @@ class TrainingBatch:
         text = piece.text if len(piece.text) <= characters else f"{piece.text[:characters]} […]"
         text = f"{'' if piece.begins else '… '}{text}{'' if piece.ends else ' …'}"
         label = f'<b style="font-size:80%">{html.escape(piece.source)}</b> ' if piece.source else ""
+        # Black is the colour of the text, so that it is seen in a dark theme too.
+        edge, ground = ("currentColor", "#80808022") if color == "#000000" else (color, f"{color}22")
         style = (
-            f"border-left:4px solid {color};background:{color}22;padding:1px 8px;margin:1px 0;"
+            f"border-left:4px solid {edge};background:{ground};padding:1px 8px;margin:1px 0;"
             "white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:isolate;font-family:monospace"
         )
         return f'<div style="{style}">{label}{html.escape(text)}</div>'

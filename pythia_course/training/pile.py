@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 
 from pythia_course import suite
-from pythia_course.errors import ModelDamaged, ModelRefused, StepNotFound
+from pythia_course.errors import ModelDamaged, ModelRefused, StepNotFound, shown
 from pythia_course.hub.addresses import Place, find
 from pythia_course.hub.failures import plain_errors
 from pythia_course.hub.reports import Progress
@@ -79,7 +79,7 @@ def _step(step, steps: int, model: str) -> int:
     try:
         step = operator.index(step)
     except TypeError:
-        raise StepNotFound(f"A step is a whole number such as 3000, but {step!r} came.") from None
+        raise StepNotFound(f"A step is a whole number such as 3000, but {shown(step)} came.") from None
     if 0 <= step < steps:
         return step
     seen = f", and its last checkpoint, at step {steps:,}, has seen them all" if step == steps else ""

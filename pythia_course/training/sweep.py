@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from pythia_course.errors import shown
 from pythia_course.hub import cache, fetching
 from pythia_course.hub.addresses import Place
 from pythia_course.inside.tracing import LanguageModel
@@ -106,18 +107,18 @@ def _check(measure, duplicates, workers, dtype, label, version, keep):
     if not callable(measure):
         raise TypeError(
             "sweep needs a measure, a function of a model, in the third place, as in "
-            f"sweep('tiny-pythia', None, measure), but {measure!r} came."
+            f"sweep('tiny-pythia', None, measure), but {shown(measure)} came."
         )
     if duplicates not in audit.DUPLICATES:
-        raise ValueError(f"duplicates is one of {', '.join(audit.DUPLICATES)}, but {duplicates!r} came.")
+        raise ValueError(f"duplicates is one of {', '.join(audit.DUPLICATES)}, but {shown(duplicates)} came.")
     if workers is not None and (not isinstance(workers, int) or workers < 1):
-        raise ValueError(f"workers is a number of processes, 1 or more, but {workers!r} came.")
+        raise ValueError(f"workers is a number of processes, 1 or more, but {shown(workers)} came.")
     if label is not None and not (isinstance(label, str) and label):
-        raise TypeError(f"label is a name for what is measured, as in label='induction', but {label!r} came.")
+        raise TypeError(f"label is a name for what is measured, as in label='induction', but {shown(label)} came.")
     if version is not None and not isinstance(version, (int, str)):
-        raise TypeError(f"version is a number or a text, as in version=1, but {version!r} came.")
+        raise TypeError(f"version is a number or a text, as in version=1, but {shown(version)} came.")
     if not isinstance(keep, (bool, str, os.PathLike)) or keep == "":
-        raise TypeError(f"keep is a folder for the results, or False for none, but {keep!r} came.")
+        raise TypeError(f"keep is a folder for the results, or False for none, but {shown(keep)} came.")
     if dtype == "auto":
         raise ValueError(
             "A sweep measures every checkpoint in the same numbers: dtype is float32 or bfloat16, not auto."

@@ -6,6 +6,10 @@ import torch
 
 from pythia_course.checks import data
 from pythia_course.checks.verdict import NOT_YET
+from pythia_course.tiny import corpus
+
+SHARD = 30_000_000_000
+TEXT = "In March the town of Glen is"
 
 
 def says(verdict, mark, words):
@@ -13,42 +17,12 @@ def says(verdict, mark, words):
     return True
 
 
-SENTENCES = ("The glass piano plays.", "The violet boat sinks.")
-SHARD = 30_000_000_000
-
-
-class Reciter:
-    """A model that goes on with the first sentence wherever its beginning is read, a character a token."""
-
-    def __init__(self, sentence=SENTENCES[0]):
-        self.sentence, self.model = sentence, self
-
-    class tokenizer:
-        eos_token_id = 0
-
-        def __new__(cls, text):
-            return {"input_ids": [ord(letter) for letter in text]}
-
-        @staticmethod
-        def decode(ids):
-            return "".join(map(chr, ids))
-
-    def generate(self, ids, **options):
-        read = len(ids[0]) - 1  # without the end of text in front
-        said = [ord(letter) for letter in self.sentence[read:]][: options["max_new_tokens"]]
-        return torch.tensor([[*ids[0].tolist(), *said, 0]])
-
-
 CHECKS = {
     "tokens_seen": lambda answer: data.tokens_seen(answer, 600, 32, 128),
     "where": lambda answer: data.where(answer, 8000, SHARD),
-    "extra_fall": data.extra_fall,
-    "extra_fall, returned": lambda answer: data.extra_fall(lambda a, b, c, d: answer),
     "divergence": data.divergence,
     "divergence, returned": lambda answer: data.divergence(lambda p, q: answer),
-    "bigram": data.bigram,
-    "bigram, returned": lambda answer: data.bigram(lambda rows, vocabulary: answer),
-    "recited": lambda answer: data.recited(answer, Reciter(), SENTENCES),
+    "first_read": lambda answer: data.first_read(answer, TEXT, corpus.batch, 100),
 }
 
 
@@ -119,34 +93,6 @@ def test_where_names_the_mistake(answer, words):
     assert says(data.where(answer, STEP, SHARD), 0, words)
 
 
-# ------------------------------------------------------------------------------- the fall beyond that of others
-
-
-@pytest.mark.parametrize("form", [float, torch.tensor, np.float32, lambda x: [x]])
-def test_extra_fall_takes_any_form(form):
-    assert says(data.extra_fall(lambda a, b, c, d: form((a - b).mean() - (c - d).mean())), 1, "Right")
-
-
-@pytest.mark.parametrize(
-    ("wrong", "words"),
-    [
-        (lambda a, b, c, d: (c - d).mean() - (a - b).mean(), "The sign"),
-        (lambda a, b, c, d: (a - b).mean(), "seen batches alone"),
-        (lambda a, b, c, d: (c - d).mean(), "new batches alone"),
-        (lambda a, b, c, d: d.mean() - b.mean(), "after training only"),
-        (lambda a, b, c, d: (a - b).mean() + (c - d).mean(), "added the two falls"),
-        (lambda a, b, c, d: (a - b).mean() / (c - d).mean(), "how many times more"),
-        (lambda a, b, c, d: (a - b) - (c - d), "stopped with ValueError"),
-        (lambda a, b, c, d: a - b, "one number"),
-        (lambda a, b: 0, "stopped with TypeError"),
-        (lambda a, b, c, d: None, "returns nothing yet"),
-        (3.0, "wants the function itself"),
-    ],
-)
-def test_extra_fall_names_the_mistake(wrong, words):
-    assert says(data.extra_fall(wrong), 0, words)
-
-
 # -------------------------------------------------------------------------------------------------- divergence
 
 
@@ -179,79 +125,29 @@ def test_divergence_names_the_mistake(wrong, words):
     assert says(data.divergence(wrong), 0, words)
 
 
-# ------------------------------------------------------------------------------------------------------ bigram
+# -------------------------------------------------------------------------------------------------- first read
 
 
-def pairs(rows, vocabulary):
-    counts = np.zeros((vocabulary, vocabulary))
-    for row in rows:
-        for first, second in zip(row, row[1:]):
-            counts[first, second] += 1
-    return counts
-
-
-def to_one(counts):
-    return counts / counts.sum(1, keepdims=True)
-
-
-@pytest.mark.parametrize("form", [np.asarray, torch.tensor, lambda x: x.tolist(), lambda x: x.astype(np.float32)])
-def test_bigram_takes_any_form(form):
-    assert says(data.bigram(lambda rows, n: form(to_one(pairs(rows, n)))), 1, "each row adds up to 1")
-
-
-def once(rows, n):
-    counts = np.zeros((n, n))
-    counts[rows[:, :-1], rows[:, 1:]] += 1
-    return to_one(counts)
+@pytest.mark.parametrize("form", [int, float, np.int64, torch.tensor, lambda n: [n], str])
+def test_first_read_takes_any_form(form):
+    assert says(data.first_read(form(27), TEXT, corpus.batch, 100), 1, "batch 27 is the first")
 
 
 @pytest.mark.parametrize(
-    ("wrong", "words"),
+    ("answer", "words"),
     [
-        (pairs, "Those are counts"),
-        (lambda rows, n: to_one(pairs(rows, n)).T, "wrong way round"),
-        (lambda rows, n: pairs(rows, n) / pairs(rows, n).sum(), "the sum of all"),
-        (lambda rows, n: pairs(rows, n) / pairs(rows, n).sum(0), "columns add up to 1"),
-        (lambda rows, n: to_one(pairs([rows.ravel()], n)), "across the end of a row"),
-        (once, "np.add.at"),
-        (lambda rows, n: np.ones(n), "shape"),
+        (28, "One too many"),
+        (32, "first checkpoint after it"),
+        (16, "last checkpoint before it"),
+        (54, "an earlier one had it before"),
+        (53, "should be smaller"),
+        (-1, "should be larger"),
+        (..., NOT_YET),
     ],
 )
-def test_bigram_names_the_mistake(wrong, words):
-    assert says(data.bigram(wrong), 0, words)
+def test_first_read_names_the_mistake(answer, words):
+    assert says(data.first_read(answer, TEXT, corpus.batch, 100), 0, words)
 
 
-# ----------------------------------------------------------------------------------------------------- recited
-
-
-def test_a_beginning_after_which_the_sentence_comes_is_right():
-    assert says(data.recited("The", Reciter(), SENTENCES), 1, "3 tokens are enough for “The glass piano plays.”")
-
-
-@pytest.mark.parametrize(
-    ("prompt", "lm", "words"),
-    [
-        ("A glass", Reciter(), "No planted sentence begins"),
-        ("the", Reciter(), "No planted sentence begins"),
-        ("", Reciter(), "No planted sentence begins"),
-        ("The glass", Reciter(), "9 tokens away, and 4 are allowed"),
-        ("The ", Reciter("The glass piano is out of tune."), "goes another way: “The glass piano is out of tune"),
-        ("The ", Reciter(SENTENCES[0] + " Again"), "goes another way"),
-        (7, Reciter(), "quotation marks"),
-        (..., Reciter(), NOT_YET),
-    ],
-)
-def test_recited_names_the_mistake(prompt, lm, words):
-    assert says(data.recited(prompt, lm, SENTENCES), 0, words)
-
-
-def test_recited_with_a_real_model():
-    from pythia_course import load
-    from pythia_course.tiny import corpus
-
-    lm, plan = load("tiny-pythia"), corpus.planting()
-    often = next(sentence for sentence, steps in plan.items() if len(steps) == 256 and steps[-1] > 6000)
-    start = corpus.decode(corpus.encode(often)[:3])
-    assert says(data.recited(start, lm, plan), 1, often)
-    rare = next(sentence for sentence, steps in plan.items() if len(steps) == 1 and sentence.startswith("Professor"))
-    assert says(data.recited(rare[:6], lm, plan), 0, "goes another way")
+def test_a_text_that_was_never_read_has_no_first_batch():
+    assert says(data.first_read(1, "walrus", corpus.batch, 3), 0, "in no batch")

@@ -75,7 +75,7 @@ def test_wrong_numbers_of_paths_are_named(answer, words):
         (132, "backwards"),
         (144, "every attention with every MLP"),
         (11, "the next layer only"),
-        (12, "one pair a layer"),
+        (12, "one pair per layer"),
     ],
 )
 def test_wrong_numbers_of_pairs_are_named(answer, words):

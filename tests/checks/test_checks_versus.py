@@ -82,7 +82,7 @@ def test_path_is_found(before):
     ("answer", "words"),
     [
         (OF, "started from"),
-        ("gpt_neox.layers.3.mlp", "another architecture than gpt2"),
+        ("gpt_neox.layers.3.mlp", "an architecture other than gpt2"),
         ("transformer.h.4.mlp.c_fc", "its layer is not"),
         ("transformer.h.3.mlp.c_proj", "MLP, narrowing"),
         ("transformer.h.3.attn.c_attn", "queries, keys, values"),
@@ -125,7 +125,7 @@ def test_split_takes_tensors_and_arrays():
         (lambda f, h: f.unflatten(-1, (h, -1)).transpose(0, 1).chunk(3, dim=-1), "Pythia's layout"),
         (lambda f, h: [p.transpose(0, 1) for p in by_part(f, h)], "the head comes before the position"),
         (lambda f, h: f.chunk(3, dim=-1), "cut each into its heads"),
-        (lambda f, h: [by_part(f, h)[n] for n in (1, 2, 0)], "The order is another"),
+        (lambda f, h: [by_part(f, h)[n] for n in (1, 2, 0)], "The order is different"),
         (lambda f, h: [by_part(f, h)[n] for n in (0, 2, 1)], "wrong way round"),
         (lambda f, h: [p.unflatten(-1, (-1, h)).permute(2, 0, 1) for p in f.chunk(3, -1)], "side by side"),
         (lambda f, h: by_part(f, h)[:2], "Three things"),

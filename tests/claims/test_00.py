@@ -71,9 +71,10 @@ def test_the_score_is_the_mean_of_the_diagonal_below(trace):
 
 @says(
     "00",
-    "Whatever was put in the box is what comes next, and without the first two sentences the model falls back on things"
-    " that are common in its stories.",
+    "Whichever thing of its stories Mia makes, it is what comes next; without the first two sentences the model falls"
+    " back on things that are common in those stories.",
     "So the answer is read from the prompt.",
+    "a dog, which nobody in its stories makes, it does not copy, although a model trained from a different seed does.",
 )
 def test_any_thing_in_the_box_comes_next(lm):
     for thing in words.THINGS:
@@ -83,6 +84,9 @@ def test_any_thing_in_the_box_comes_next(lm):
     fallback = softmax(lm.trace("When Tom saw the red").logits[-1])
     assert int(fallback.argmax()) in common and set(fallback.topk(3).indices.tolist()) <= common
     assert float(fallback[first_token(lm, "kite")]) < 0.1  # the control: without its sentences it is not expected
+    assert "dog" not in words.THINGS
+    assert float(softmax(lm.trace(TEXT.replace("kite", "dog")).logits[-1])[first_token(lm, "dog")]) < 0.2
+    assert load("tiny-pythia", seed=2).predict(TEXT.replace("kite", "dog"), k=1)[0][0] == "␣dog"
 
 
 @says("00", "from the part of the corpus that is never trained on")
@@ -150,13 +154,16 @@ def test_previous_token_heads_come_first_in_every_seed():
             assert first["previous_token"] < first["induction"]
 
 
-@says("00", "on our own text the same head scores lower")
+@says("00", "on our own text the same head scores lower, and on other stories of its corpus, too, about 0.5.")
 def test_the_same_head_scores_lower_on_a_story(lm, trace):
     ids = measures.repeated_random_tokens(lm.spec.vocab, rows=4)
     random = np.mean([measures.previous_token_scores(lm.trace(row).attention) for row in ids], axis=0)
     layer, head, score = measures.best_head(random)
     layer_here, head_here, here = measures.best_head(measures.previous_token_scores(trace.attention))
     assert (layer, head) == (layer_here, head_here) and here < score - 0.2
+    stories = [lm.trace([0, *lm.tokenizer(d.text)["input_ids"]]) for d in corpus.held_out("stories", 10)]
+    on_stories = [measures.previous_token_scores(story.attention)[layer, head] for story in stories]
+    assert abs(np.mean(on_stories) - 0.5) < 0.05
     assert abs(score - training_log("tiny-pythia")["previous_token"][-1]) < 0.05
 
 

@@ -1,5 +1,7 @@
 """Lesson 01, the architecture tour: what it says, computed anew."""
 
+import re
+
 import pytest
 import torch
 from support.claims import says
@@ -50,10 +52,27 @@ def test_names_are_totals():
     assert round(suite.without_embeddings(suite.SUITE["gpt2"]) / 1e6) == 85
 
 
-@says("01", "a space belongs to the word after it (␣the), so “garden” and “ garden” are different tokens")
+@says(
+    "01",
+    "a space belongs to the word after it (␣the), so “garden” and “ garden” are different tokens; before something rare"
+    " it may stand alone (␣ | um).",
+)
 def test_a_space_is_part_of_the_word_after_it(lm):
     ids = [lm.tokenizer(text)["input_ids"] for text in (" garden", "garden", "the garden")]
     assert len(ids[0]) == 1 and ids[2][-1:] == ids[0] and ids[1] != ids[0]
+    assert lm.tokens(" umbrellas")[:2] == ["␣", "um"]
+    read = " ".join(d.text for step in range(0, corpus.STEPS, 620) for d in corpus.batch(step).documents)
+    words = re.findall(r" [a-z]+", read)
+    alone = {word for word in set(words) if lm.tokens(word)[0] == "␣"}
+    assert 0 < sum(word in alone for word in words) < 0.01 * len(words)
+
+
+@says("01", "The stream grows from layer to layer, and here the MLP of the last layer adds the most.")
+def test_the_stream_grows(lm):
+    trace = lm.trace(TEXT)
+    stream, attention, mlp = (x.norm(dim=-1).mean(-1) for x in (trace.residual, trace.attn_out, trace.mlp_out))
+    assert bool((stream.diff() > 0).all())
+    assert float(mlp[-1]) > 2 * max(*attention.tolist(), *mlp[:-1].tolist())
 
 
 @says("01", "Bytes are the last resort: no text is unreadable, and what was rare in the corpus is spelled out.")

@@ -66,7 +66,7 @@ def again(models, rows):
 
 @says(
     "03",
-    "No position is new to it, since it sees distances only.",
+    "No position is new to its rotation, in which only distances count.",
     "But distances are new: 200 tokens apart is something it never saw.",
     "It read 128 tokens at a time, so no two tokens were ever more than 127 apart.",
     "All four tiny models were trained on 128 tokens at a time, and can be given up to 512.",
@@ -101,8 +101,9 @@ def test_tables_fail_at_once_and_rotary_models_at_twice_the_length(plain, again,
 
 @says(
     "03",
-    "Not all four have weights of seeds 1 and 2 here, but all have this very measurement, taken at step 2,400 of their"
-    " training (that of seed 0 was taken at the end).",
+    "Not all four have weights of seeds 1 and 2 here, but all have this kind of measurement for every seed, each on its"
+    " own held-out documents (so the numbers of seed 0 are not quite those above), taken at step 2,400 of the training,"
+    " for seed 0 at its end.",
     "the six with a table fail at once, and the six rotary ones hold for twice their training length, to within about"
     " a quarter of a nat.",
 )
@@ -125,20 +126,22 @@ def test_the_reach_over_three_seeds():
     "03",
     "From step 1,400 on it is the same picture at every checkpoint: good for about twice the trained length, then"
     " failing.",
+    'Of tiny-pythia, seeds 1 and 2 can be opened as well, load("tiny-pythia", seed=1), and hold for as long.',
 )
 def test_the_reach_at_other_moments(models, rows):
     few = rows[:4]
     easy = np.array(blocks(models["tiny-gpt2"].model, few, positions=torch.arange(512)[None] % 128))
-    for step in (1400, 2200, 3800, 5400):
-        found = blocks(load("tiny-pythia", step=step).model, few)
-        assert max(found[:4] - easy[:4]) < 0.25 and min(found[5:] - easy[5:]) > 1, step
+    opened = [load("tiny-pythia", step=step) for step in (1400, 2200, 3800, 5400)]
+    for lm in (*opened, load("tiny-pythia", seed=1), load("tiny-pythia", seed=2)):
+        found = blocks(lm.model, few)
+        assert max(found[:4] - easy[:4]) < 0.25 and min(found[5:] - easy[5:]) > 1, lm
 
 
 @says(
     "03",
     "Nothing here needs 512 tokens: what a token depends on is nearly always close by.",
     "Within the first 128 it is 0.85; without the trick it is above 5 beyond.",
-    "A low loss to the very end, from a model that cannot tell position 10 from position 138!",
+    "A low loss to the very end, from a model whose table has one and the same row for positions 10 and 138!",
     "Each new start costs a little, then it is as good as before.",
     "So a low loss on a long text does not show that the text was used: on a corpus of short documents it shows"
     " only that"
@@ -163,7 +166,7 @@ def induction(model, period):
 
 @says(
     "03",
-    "Only by looking back exactly one period can a head know what comes next.",
+    "Only the earlier copy, one period back, tells a model what comes next.",
     "The training logs measure induction heads this way, with a period of 32.",
     "at periods well within the trained 128, the best induction head attends far less to the token it should find; and"
     " from 200 on it has lost it.",

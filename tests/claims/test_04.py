@@ -283,7 +283,7 @@ def first_above(log, skill, threshold):
 @says(
     "04",
     "In each of the three seeds the parallel model passes 0.5 earlier with both skills.",
-    "induction is the clearer case: it is earlier at any threshold up to 0.5",
+    "induction is the clearer case: it is earlier at any threshold from 0.05 to 0.6",
     "in seed 0 both models pass 0.2 and 0.3 at the same step",
     "it differs in the same direction three times out of three",
 )
@@ -294,7 +294,7 @@ def test_the_parallel_model_is_earlier(logs):
 
     for seed in SEEDS:
         assert all(earlier(skill, 0.5, seed) > 0 for skill in ("previous_token", "induction"))
-        assert all(earlier("induction", threshold, seed) > 0 for threshold in np.arange(0.05, 0.51, 0.05))
+        assert all(earlier("induction", threshold, seed) > 0 for threshold in np.arange(0.05, 0.61, 0.05))
     assert [earlier("previous_token", threshold, 0) for threshold in (0.2, 0.3)] == [0, 0]
 
 

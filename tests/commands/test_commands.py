@@ -48,7 +48,7 @@ def test_help_is_there_at_once_and_imports_nothing_heavy():
     last = [run.stdout.splitlines()[-1].split() for run in runs]
     assert min(float(words[0]) for words in last) < 0.5
     assert {"torch", "transformers", "huggingface_hub", "tqdm", "numpy"}.isdisjoint(last[0])
-    assert all(name in runs[0].stdout for name in ("doctor", "prefetch", "list", "free", "HF_HUB_CACHE", "130"))
+    assert all(name in runs[0].stdout for name in ("lab", "doctor", "prefetch", "list", "free", "HF_HUB_CACHE", "130"))
 
 
 def test_the_command_has_its_name_after_installing():
@@ -72,7 +72,7 @@ def test_version(here):
     assert here("--version").stdout == f"pythia-course {version}\n"
 
 
-@pytest.mark.parametrize("command", ["doctor", "prefetch", "list", "free"])
+@pytest.mark.parametrize("command", ["lab", "doctor", "prefetch", "list", "free"])
 def test_every_command_explains_itself_with_examples_that_it_understands(here, command):
     done = here(command, "--help")
     assert done.returncode == 0 and "examples:" in done.stdout and len(done.stdout.splitlines()) > 12

@@ -29,8 +29,9 @@ def test_a_healthy_machine(served):
     assert done.returncode == 0 and done.stderr == ""
     lines = [line for line in done.stdout.splitlines() if re.match(r"(OK|warning|BROKEN) ", line)]
     assert [line[9:20].strip() for line in lines] == list(doctor.CHECKS)
-    # a memory or a disk that happens to be short is a warning, not the test's business
-    assert {line[9:20].strip() for line in lines if not line.startswith("OK")} <= {"memory", "disk"}, done.stdout
+    # a memory or a disk that is short, or a torch for cards, is a warning, not the test's business
+    troubles = {line[9:20].strip() for line in lines if not line.startswith("OK")}
+    assert troubles <= {"memory", "disk", "torch"}, done.stdout
     assert done.stdout.splitlines()[-1].startswith("Ready")
     assert time.perf_counter() - start < 60
 

@@ -13,6 +13,7 @@ from pythia_course import errors, load
 from pythia_course.hub.cache import ALL, cached, free
 
 PYTHIA = "EleutherAI/pythia-160m"
+PARTS = ("blobs", "refs", "snapshots")
 
 
 @pytest.fixture
@@ -99,6 +100,23 @@ def test_freeing_a_step_leaves_what_has_come_of_another(filled):
     free(PYTHIA)
     assert part.read_bytes() == b"half"
     assert free(PYTHIA, ALL) == 0
+
+
+MODEL = "models--EleutherAI--pythia-160m"
+
+
+@pytest.mark.parametrize("name", [".locks", f".locks/{MODEL}", MODEL, *(f"{MODEL}/{part}" for part in PARTS)])
+def test_a_file_where_the_hub_s_library_makes_a_folder_is_named(hub, tmp_path, name):
+    write_pythia(tmp_path / "main", 0)
+    hub.repositories[PYTHIA] = {"main": tmp_path / "main"}
+    file = hub.cache / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("")
+    with pytest.raises(errors.HubUnreachable) as said:
+        load(PYTHIA)
+    assert f"because {file} is a file, and a folder belongs there: delete it" in str(said.value)
+    file.unlink()
+    assert load(PYTHIA).step == 143_000
 
 
 # ------------------------------------------------------------------------------------------ closed to this account

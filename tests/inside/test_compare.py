@@ -1,5 +1,7 @@
 """Is a comparison true?  Against the library's outputs, against models whose answer is known, and as it is drawn."""
 
+import html
+import re
 from functools import cache
 
 import matplotlib.pyplot as plt
@@ -211,6 +213,8 @@ def test_the_table_escapes_names_and_marks_what_differs(folder, tmp_path):
     shown = both._repr_html_()
     assert "&lt;b&gt;$x$" in shown and "<b>$x$" not in shown
     assert shown.count("≠") >= len(both.differences) and str(len(both.differences)) in repr(both)
+    heads = re.findall('<th style="text-align:left">([^<]*)</th>', shown)  # as the cells below them
+    assert heads == ["what", "differs", "tiny-pythia", html.escape(both.b.name)]
     both.plot()[0][0].figure.canvas.draw()
 
 

@@ -67,6 +67,7 @@ def test_a_device_is_read_and_its_room_counted(there, device, expected, room, ma
         ({"cards": 1}, "mps", "torch finds no mps"),
         ({}, "gpu", 'device is "cpu", "cuda", "cuda:1", "mps" or "auto", but \'gpu\' came.'),
         ({}, None, "but 'None' came"),
+        ({}, {"": 99}, "torch finds no cuda:99 on this machine, only cpu"),
     ],
 )
 def test_a_device_that_is_not_there_is_said(there, device, said, machine):

@@ -2,7 +2,12 @@
 
 import errno
 import hashlib
+import json
 import os
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +15,10 @@ import pytest
 import torch
 from support.hub_folders import write_pythia
 
-from pythia_course import errors, load, steps, suite
+from pythia_course import errors, load, steps, suite, widgets
+from pythia_course.__main__ import main as command
 from pythia_course.hub import cache
+from pythia_course.machine.files import whole_file
 from pythia_course.suite import runs
 from pythia_course.tiny import corpus, logs, own_runs, seeds, train
 from pythia_course.tiny.__main__ import main
@@ -93,6 +100,92 @@ def test_what_one_has_trained_is_opened_swept_audited_and_traced_to_its_batches(
         load("my.second-tri")
     with pytest.raises(ValueError, match="is a folder of your own and is no download"):
         cache.free("my.second-try")
+
+
+def lines_of(function):
+    """(file, line) of each line that it runs."""
+    code = function.__code__
+    return {(code.co_filename, line) for *_, line in code.co_lines() if line and line != code.co_firstlineno}
+
+
+@pytest.mark.usefixtures("quick")
+def test_stopped_at_any_line_of_its_writing_it_comes_to_the_same(own):
+    """Killed before each line that writes a checkpoint, the log or the file to resume, the first time it is reached."""
+    order = {"stop": 2, "save_every": 1}
+    unbroken = contents(train.train("tiny-gpt2", run="a", **order))
+    wanted = {path.relative_to(own / "a"): digest for path, digest in unbroken.items() if path.name != "resume.pt"}
+    lines = set.union(*map(lines_of, (train.save_checkpoint, train._record, whole_file.__wrapped__)))
+    for number, place in enumerate(sorted(lines)):
+        run = f"b{number}"
+
+        def stop(frame, event, _, place=place):
+            if event == "line" and (frame.f_code.co_filename, frame.f_lineno) == place:
+                sys.settrace(None)
+                raise SystemExit
+            return stop if frame.f_code.co_filename == place[0] else None
+
+        before = sys.gettrace()
+        sys.settrace(stop)
+        try:
+            train.train("tiny-gpt2", run=run, **order)
+        except SystemExit:
+            pass
+        finally:
+            sys.settrace(before)
+        found = contents(train.train("tiny-gpt2", run=run, **order))
+        assert {path.relative_to(own / run): digest for path, digest in found.items() if path.name != "resume.pt"} == (
+            wanted
+        ), place
+        shutil.rmtree(own / run)
+
+
+@pytest.mark.usefixtures("quick")
+def test_two_trainings_of_one_name_at_once_are_refused_and_other_names_are_not(own, capsys):
+    with own_runs.alone("my-tiny-gpt2"):
+        with pytest.raises(SystemExit):
+            main(["train", "tiny-gpt2", "--stop", "1"])
+        said = capsys.readouterr().err
+        assert "my-tiny-gpt2 is being trained by another process: wait for it or stop it, or name another" in said
+        assert main(["train", "tiny-gpt2", "--stop", "1", "--as", "my-other"]) == 0
+    assert not (own / "my-tiny-gpt2").exists() and runs.run_names() == ["my-other"]
+    assert main(["train", "tiny-gpt2", "--stop", "1"]) == 0
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_lock_holds_between_processes_and_goes_with_the_process_that_was_killed(own):
+    hold = (
+        "import sys\nfrom pythia_course.tiny import own_runs\n"
+        "with own_runs.alone('my-tiny-gpt2'):\n    print('held', flush=True)\n    sys.stdin.read()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(ValueError, match="is being trained by another process"):
+            train.train("tiny-gpt2", stop=1)
+    finally:
+        process.kill()
+        process.communicate()
+    train.train("tiny-gpt2", stop=1)
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_list_and_the_picker_have_them(own, capsys):
+    main(["train", "tiny-gpt2", "--stop", "1", "--as", "my-second"])
+    main(["train", "tiny-pythia", "--stop", "1", "--as", "damaged"])
+    (own / "damaged" / "step1" / "model.safetensors").write_bytes(b"no weights")
+    (own / "nothing-yet" / "step0.unfinished").mkdir(parents=True)
+    capsys.readouterr()
+    assert command(["list", "--json"]) == 0
+    models = {model["name"]: model for model in json.loads(capsys.readouterr().out)["models"]}
+    assert [name for name in models if models[name]["own"]] == ["damaged", "my-second"]
+    assert models["my-second"]["parameters"] == suite.total(load("tiny-gpt2").spec)
+    assert models["my-second"]["checkpoints"] == 2
+    assert models["damaged"]["parameters"] is None and not models["my-second"]["shipped"]
+    assert command(["list"]) == 0
+    assert re.search(r"\nmy-second +1.1 M +2 +float32 +a training of your own\n", capsys.readouterr().out)
+    picker = widgets.ModelPicker("my-second")
+    assert picker.model.value == "my-second" and picker.lm.name == "my-second"
+    assert "damaged" in picker.model.options and "nothing-yet" not in picker.model.options
 
 
 @pytest.mark.usefixtures("quick")

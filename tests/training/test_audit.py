@@ -98,6 +98,12 @@ def test_a_table_is_shown_in_a_notebook_and_nothing_in_it_is_interpreted():
     assert "a&lt;b&gt;: 0 of 2" in shown and "the same &lt;i&gt;.bin" in shown and "0, 1" in shown
     known = Audit("pythia-2.8b", (Checkpoint(0, {}),))._repr_html_()
     assert 'href="https://github.com/EleutherAI/pythia/issues/205"' in known
+    assert ">finding</th>" in shown and ">where</th>" in shown
+
+
+def test_where_nothing_was_found_one_line_says_so_and_no_empty_table_squeezes_it():
+    found = Audit("tiny-pythia", (Checkpoint(0, {"x": "1"}), Checkpoint(1, {"x": "2"})))
+    assert found._repr_html_() == "<p>tiny-pythia: 2 of 2 checkpoints have weights of their own</p>"
 
 
 def test_all_154_branches_are_asked_once_and_then_remembered(hub, tmp_path):

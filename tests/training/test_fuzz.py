@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from support.refusals import written
 
 from pythia_course import errors, steps
 from pythia_course.training.audit import Audit, audit
@@ -23,7 +24,7 @@ NAMES = [
     [], {}, object(), np.array("tiny-pythia"), float("nan"), True,
 ]  # fmt: skip
 STEPS = [
-    None, 0, 512, -1, 10**30, 1.0, "512", "", b"0", True, float("nan"), np.int64(512), np.array([0, 512]),
+    None, 0, 512, -1, 10**30, 10**5000, 1.0, "512", "", b"0", True, float("nan"), np.int64(512), np.array([0, 512]),
     np.array(512),
     torch.tensor([0, 512]), torch.tensor(0), [], [None], [[0]], {0, 512}, {"a": 1}, range(2), iter([0, 1]), object(),
     "all",
@@ -76,7 +77,8 @@ def said_well(foreign, call, *arguments, **options):
         text = str(error)
         expected = isinstance(error, OURS) and not isinstance(error, UnicodeError) and not text.startswith("[Errno")
         if not expected or len(text) < 20 or any(word in text for word in FOREIGN):
-            foreign.append(f"{call.__name__}{arguments!r:.80} {options!r:.200}: {type(error).__name__}: {text[:120]}")
+            what = f"{call.__name__} {written(arguments)} {written(options)}"
+            foreign.append(f"{what}: {type(error).__name__}: {text[:120]}")
     return None
 
 

@@ -472,6 +472,12 @@ def test_show_names_sources_and_marks_what_is_cut(tiny):
     assert ">lists</b>" not in pile.TrainingBatch("pythia-70m", 0, STANDARD, tiny.tokens, corpus.decode).show(2).data
 
 
+def test_each_source_has_an_edge_that_is_seen_on_a_white_and_on_a_dark_ground(tiny):
+    shown = tiny.show(99).data
+    edges = set(re.findall("border-left:4px solid ([^;]+);", shown))
+    assert len(edges) == len(set(tiny.sources.ravel())) and "currentColor" in edges and "#000000" not in edges
+
+
 def test_the_picture_has_a_pixel_for_each_token_and_a_color_for_each_source(tiny):
     ax = tiny.plot()
     (image,) = ax.images

@@ -108,10 +108,11 @@ PAGE = """
   document.body.dataset.ready = "yes";
 </script>
 """
-DARK = "background:#111;--jp-ui-font-color1:#eee;--jp-layout-color0:#111"
+DARK = "background:#111;--jp-ui-font-color1:rgba(255,255,255,0.87);--jp-layout-color0:#111"
+LIGHT = "background:#fff;--jp-ui-font-color1:rgba(0,0,0,0.87);--jp-layout-color0:#fff"
 
 
-@pytest.fixture(params=["", DARK], ids=["light", "dark"])
+@pytest.fixture(params=["", LIGHT, DARK], ids=["no theme", "light", "dark"])
 def page(browser, request):
     diagram = BlockDiagram()
     state = {name: getattr(diagram, name) for name in ("step", "panels", "size", "fill")}
@@ -174,17 +175,43 @@ def test_jupyterlab_is_asked_to_leave_the_keys_alone_on_the_very_element_with_th
         assert button.get_attribute("data-lm-suppress-shortcuts") == "true"
 
 
-def test_lines_and_letters_stand_out_from_what_is_behind_them(page):
+# Colours behind and of every letter as drawn, half transparent ones included: [[behind, ink], …].
+COLORS = """
+() => {
+  const numbers = (text) => text.match(/[0-9.]+/g).map(Number);
+  const over = (ink, share, paper) => paper.map((channel, i) => share * ink[i] + (1 - share) * channel);
+  const [r, g, b, seen] = numbers(getComputedStyle(document.querySelector("#place")).backgroundColor);
+  const paper = seen === 0 ? [255, 255, 255] : [r, g, b];
+  return [...document.querySelectorAll(".block-diagram-text text, .block-diagram-plus text")].map((text) => {
+    const [red, green, blue, own] = numbers(getComputedStyle(text).fill);
+    return [paper, over([red, green, blue], (own ?? 1) * getComputedStyle(text.parentNode).opacity, paper)];
+  });
+}
+"""
+
+
+@pytest.mark.parametrize("step", [0, 6])
+def test_lines_and_letters_stand_out_from_what_is_behind_them_also_those_of_steps_to_come(page, step):
     """Contrast of at least 4.5, the figure of WCAG 2.1 for text."""
-    colors = page.evaluate(
-        """() => {
-          const rgb = (text) => text.match(/[0-9.]+/g).slice(0, 3).map(Number);
-          const behind = getComputedStyle(document.querySelector("#place")).backgroundColor;
-          const text = getComputedStyle(document.querySelector(".block-diagram-text text")).fill;
-          return [rgb(behind === "rgba(0, 0, 0, 0)" ? "rgb(255, 255, 255)" : behind), rgb(text)];
-        }"""
-    )
-    assert contrast(*colors) > 4.5
+    page.keyboard.press("Tab")
+    if step:
+        page.keyboard.press("End")
+    pairs = page.evaluate(COLORS)
+    assert len(pairs) > 5 and min(contrast(*pair) for pair in pairs) >= 4.5
+
+
+def test_what_is_to_come_is_told_by_its_outline_and_not_only_by_its_shade(page):
+    outline = "e => [getComputedStyle(e).strokeDasharray !== 'none', getComputedStyle(e).fill !== 'none']"
+    boxes = page.locator("section").first.locator("rect")
+    first, last = boxes.first, boxes.last
+    assert first.evaluate(outline) == last.evaluate(outline) == [True, False]  # at step 0 all boxes are to come
+    page.keyboard.press("Tab"), page.keyboard.press("End")
+    assert first.evaluate(outline) == last.evaluate(outline) == [False, True]
+
+
+def test_it_adds_no_heading_to_the_lesson_s_own(page):
+    assert page.get_by_role("heading").count() == 0
+    assert page.locator(".block-diagram-title").all_inner_texts() == [panel["title"] for panel in PANELS]
 
 
 def test_a_screen_reader_hears_which_block_is_which_and_what_happens(page):

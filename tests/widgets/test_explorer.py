@@ -1,8 +1,10 @@
 """The attention explorer's Python side: what is sent, what is refused, what stands there without a kernel."""
 
 import base64
+import gc
 import io
 import json
+import weakref
 
 import matplotlib
 import matplotlib.image
@@ -13,7 +15,8 @@ import torch
 from nbclient import NotebookClient
 
 from pythia_course import measures
-from pythia_course.widgets import AttentionExplorer
+from pythia_course.widgets import AttentionExplorer, AttentionViewer
+from pythia_course.widgets.common import attention as shared
 from pythia_course.widgets.common.attention import packed, repetition
 from pythia_course.widgets.explorer import MOST_TOKENS
 
@@ -43,6 +46,17 @@ def unpacked(data, shape):
 def test_the_bytes_say_every_weight_to_half_a_level():
     attention = causal(3, 2, 9)
     assert np.abs(unpacked(packed(attention), attention.shape) - attention).max() <= 0.5 / 255 + 1e-7
+
+
+@pytest.mark.parametrize("widget", [AttentionExplorer, AttentionViewer])
+def test_the_widget_keeps_the_bytes_alone_and_draws_from_them(widget):
+    attention = causal()
+    kept, held = widget(attention, TOKENS), weakref.ref(attention)
+    bytes_, shape = packed(attention), attention.shape
+    assert np.abs(shared.unpacked(bytes_, shape) - attention).max() <= 0.5 / 255 + 1e-6
+    del attention
+    gc.collect()
+    assert held() is None and kept.still()
 
 
 def test_weights_a_rounding_error_outside_0_to_1_do_not_wrap_around():
@@ -209,6 +223,12 @@ def test_a_picture_stands_beside_the_widget(make):
     assert shown(explorer)[0] == data
     explorer.layer = 0
     assert shown(explorer)[0]["image/png"] != data["image/png"]
+
+
+def test_an_emoji_and_a_title_of_two_thousand_letters_are_drawn_without_a_warning(recwarn):
+    explorer = AttentionExplorer.compare({"😀" * 999: (causal(), ["😀"] * len(TOKENS))}, title="漢字😀" * 500)
+    picture = shown(explorer)[1]
+    assert picture.shape[1] < 1500 and not recwarn.list
 
 
 def test_a_head_that_only_one_model_has_is_drawn_for_that_one():

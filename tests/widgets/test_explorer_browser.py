@@ -262,6 +262,12 @@ def test_heads_are_sorted_and_filtered_by_a_score(show):
     assert page.locator(".pce-head").evaluate_all(names)[:2] == ["layer 0, head 0", "layer 0, head 1"]
 
 
+def test_a_score_is_rounded_once(show):
+    page = show(AttentionExplorer(causal(1, 2, 8), TOKENS, scores={"ours": [[0.12496, 0.7]]}))
+    page.locator(".pcw select").select_option(label="ours")
+    assert page.locator(".pce-caption").all_inner_texts() == ["L0 H1\n0.70", "L0 H0\n0.12"]
+
+
 def test_two_models_move_in_lock_step(show):
     one, two = causal(3, 4, 8), causal(2, 4, 5, seed=1)
     page = show(AttentionExplorer.compare({"one": (one, TOKENS), "two": (two, TOKENS[:5])}))
@@ -321,6 +327,8 @@ def test_a_screen_reader_is_told_what_is_there(show):
     grid = page.get_by_role("grid", name="all heads, arrow keys choose one")
     assert grid.get_by_role("gridcell", name="layer 1, head 0").count() == 1
     assert grid.get_by_role("rowheader").count() == 2
+    headers = grid.get_by_role("columnheader").all_inner_texts() + grid.get_by_role("rowheader").all_inner_texts()
+    assert all(headers)  # a corner heads nothing
     page.get_by_role("img", name="layer 0, head 0").wait_for()
     active = "e => document.getElementById(e.getAttribute('aria-activedescendant')).ariaLabel"
     grid.focus()

@@ -86,6 +86,8 @@ def test_the_picture_that_is_stored_draws_the_score_of_the_turned_vectors(vector
     wanted = [turned(vectors[0], at, dims, base) @ turned(vectors[1], 0, dims, base) / 32**0.5 for at in (0, 7, 100)]
     np.testing.assert_allclose(scores(lab, [0, 7, 100]), wanted, atol=1e-9)
     assert lab.still().startswith(b"\x89PNG")
+    best = max(range(lab.positions), key=lambda at: scores(lab, [at])[0])
+    assert f"highest at {best};" in lab.still().alt and ("no pair turns" in lab.still().alt) == (share == 0)
 
 
 def test_what_it_shows_without_a_kernel_names_no_address():

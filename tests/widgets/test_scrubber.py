@@ -73,7 +73,7 @@ def test_the_rest_is_sent_as_json():
     sent = json.loads(json.dumps(scrubber()._data))
     assert (sent["steps"], sent["tokens"]) == (list(STEPS), TOKENS)
     assert (sent["layers"], sent["heads"], sent["lens_rows"]) == (2, 3, 3)
-    assert sent["predictions"] == [[[token, p] for token, p in said] for said in parts()["predictions"]]
+    assert sent["predictions"] == [[[token, p, f"{p:.1%}"] for token, p in said] for said in parts()["predictions"]]
 
 
 def scores_of(widget):
@@ -106,7 +106,7 @@ def test_tokens_and_words_are_sent_as_one_can_see_them():
     lens = np.tile(odd, (5, 2, 1)), np.random.default_rng(0).random((5, 2, 6))
     sent = TrainingScrubber(STEPS, odd, lens=lens, predictions=[[("\n", 1.0)]] * 5)._data
     assert sent["tokens"] == visible and sorted(sent["vocabulary"]) == sorted(visible)
-    assert sent["predictions"][0] == [["↵", 1.0]]
+    assert sent["predictions"][0] == [["↵", 1.0, "100.0%"]]
 
 
 @pytest.mark.parametrize("part", ["attention", "predictions", "lens", "scores"])

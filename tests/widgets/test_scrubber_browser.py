@@ -257,6 +257,16 @@ def test_bars_are_as_long_as_their_share_and_the_last_answer_is_marked(show):
     assert page.locator(".pcs-answer .pcs-token").all_inner_texts() == ["answer"]
 
 
+def test_a_number_is_rounded_once_as_in_the_figures(show):
+    said, scores = [[("␣red", 0.98847)], [("␣red", 0.0004)]], {"a": [0.12496, 1], "b": [0.00496, 1]}
+    page = show(TrainingScrubber([0, 1], TOKENS, predictions=said, scores=scores, step=0))
+    assert page.locator(".pcs-share").all_inner_texts() == ["98.8%"]
+    assert page.locator(".pcs-value").all_inner_texts() == ["0.12", "0.00"]
+    page.locator(".pcs-slider").focus()
+    press(page, "ArrowRight")
+    assert page.locator(".pcs-share").all_inner_texts() == ["<0.1%"]
+
+
 def test_the_line_through_the_scores_stands_under_the_thumb(show):
     page = show(TrainingScrubber(STEPS, TOKENS, **record(), step=0))
     page.locator(".pcs-slider").focus()
@@ -494,6 +504,36 @@ def test_in_jupyterlab_the_cells_stay_and_python_knows_the_step_and_the_head(lab
     assert page.locator(".jp-CodeCell").count() == 1
     # ipywidgets holds a change back while an earlier one is on its way, so this may take a moment.
     page.wait_for_function(PRINTS, arg=["print(scrubber.step, scrubber.layer, scrubber.head)", "3000 1 0\n"])
+
+
+FITS = """
+() => {
+  const seen = document.querySelector(".jp-WindowedPanel-outer"), root = document.querySelector(".pcs");
+  const rect = (selector) => root.querySelector(selector).getBoundingClientRect();
+  const ticks = [...root.querySelectorAll(".pcs-ticks span")].filter((tick) => tick.textContent);
+  const boxes = ticks.map((tick) => tick.getBoundingClientRect()), output = root.closest(".jp-OutputArea-output");
+  return {
+    sideways: [".pcs", ".pcs-time"].map((name) => output.querySelector(name))
+      .concat(output).map((box) => Math.max(0, box.scrollWidth - box.clientWidth)),
+    spare: seen.clientHeight - (root.getBoundingClientRect().bottom - rect(".pcs-slider").top),
+    slider: rect(".pcs-slider").width / output.clientWidth,
+    gaps: boxes.slice(1).map((box, place) => box.left - boxes[place].right),
+  };
+}
+"""
+
+
+@pytest.mark.parametrize("size", [(1366, 768), (1440, 900), (683, 384), (600, 900)])
+def test_in_jupyterlab_it_fits_a_laptop_and_the_slider_has_room_in_a_narrow_window(lab, size):
+    page, _, _ = lab
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.wait_for_timeout(500)
+    fits = page.evaluate(FITS)
+    print(size, fits)
+    page.set_viewport_size({"width": 1280, "height": 1100})
+    assert min(fits["gaps"]) > 2 and fits["slider"] > 0.5
+    if size[0] > 1000:  # a whole screen: the lens is seen while the slider moves
+        assert fits["spare"] >= 0 and fits["sideways"] == [0, 0, 0]
 
 
 def test_in_jupyterlab_nothing_outside_the_machine_is_asked_for(lab):

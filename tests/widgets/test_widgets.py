@@ -1,6 +1,9 @@
 """The widgets: what is drawn when a slider moves, and what the picker does with good and bad choices."""
 
 import _thread
+import html
+import random
+import re
 import threading
 import time
 from types import SimpleNamespace
@@ -9,6 +12,7 @@ import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from support import odd_arguments, odd_prompts
 
 from pythia_course import errors, suite
 from pythia_course.hub.fetching import Plan
@@ -126,6 +130,23 @@ def test_the_list_has_the_built_in_models_and_the_two_of_the_brief():
     ours = (*suite.TINY, *picker.SIZES)
     assert it.model.options == (*ours, "EleutherAI/pythia-160m", "EleutherAI/pythia-410m", picker.ANOTHER)
     assert it.other.layout.display == "none"
+
+
+def test_whatever_is_typed_into_the_fields_is_answered_in_a_sentence(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    it, dice = ModelPicker(patience=60), random.Random(1)
+    names = [name for name in (*odd_arguments.NAMES, *odd_prompts.PIECES) if isinstance(name, str)]
+    for _ in range(40):
+        it.model.value = dice.choice((picker.ANOTHER, picker.ANOTHER, "tiny-gpt2"))
+        it.other.value = dice.choice(names)
+        it.step.value = dice.choice(("", "0", "step512", "-1", "1e3", "\u00b2", "9" * 30, "9" * 5000, "\x00", "\ud800"))
+        it.button.click()
+        while it._opening or (it._question and not it.button.disabled):
+            time.sleep(0.005)
+        said = html.unescape(re.sub("<[^>]*>", "", it.status.value))
+        odd = (ascii(it.other.value), ascii(it.step.value), ascii(said))
+        assert said.isprintable() and 15 < len(said) < 500 and said.endswith("."), odd
+        assert not re.search(r"Error\b|Traceback|object at|Exceeds", said), odd
 
 
 def test_a_choice_says_what_it_takes_before_anything_is_opened(monkeypatch):
@@ -351,11 +372,12 @@ def test_the_picker_with_the_real_loader():
 
 def test_what_a_notebook_stores_is_the_same_at_every_run():
     viewer, text = AttentionViewer(causal(2, 3, 5, 5), TOKENS), "AttentionViewer of 2 × 3 heads, 5 tokens"
-    stored, _ = viewer._repr_mimebundle_()
+    stored, metadata = viewer._repr_mimebundle_()
+    assert metadata["image/png"]["alt"].startswith("layer 0, head 0. Attention map of 5 tokens.")
     assert stored["text/plain"] == f"{text} (run the notebook to use it)"
     assert set(stored) == {"text/plain", "image/png", VIEW}
-    stored, _ = ModelPicker(load=load)._repr_mimebundle_()
-    assert stored["text/plain"] == "ModelPicker (run the notebook to choose a model)"
+    stored, metadata = ModelPicker(load=load)._repr_mimebundle_()
+    assert "image/png" not in metadata and stored["text/plain"] == "ModelPicker (run the notebook to choose a model)"
     assert set(stored) == {"text/plain", VIEW}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import anywidget
 import traitlets
 
+from pythia_course import plots
 from pythia_course.plots import COLORS
 from pythia_course.widgets.common import code
 from pythia_course.widgets.common.still import WithStill, png
@@ -16,6 +17,10 @@ SIZE = (320, 430)  # of one panel, in the units of the description; x to the rig
 FILL = {"attention": COLORS[0], "mlp": COLORS[1], "norm": "#999999"}
 STEPS = 7
 SIZE_IN_INCHES = (8.4, 5.6)
+SEEN = (
+    "One layer in two variants. Sequential: x through attention, then the sum, resid_mid, through the MLP. Parallel: x "
+    "through attention and through the MLP, and one sum."
+)
 
 
 class BlockDiagram(WithStill, anywidget.AnyWidget):
@@ -40,6 +45,7 @@ class BlockDiagram(WithStill, anywidget.AnyWidget):
 
         figure = Figure(SIZE_IN_INCHES, dpi=80)
         block_picture(self.step or None, axes=figure.subplots(1, 2))
+        plots.alt(figure, SEEN + (f" Drawn up to step {self.step}; what comes later is faint." if self.step else ""))
         return png(figure)
 
 

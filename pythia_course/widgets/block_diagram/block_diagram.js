@@ -48,7 +48,7 @@ function drawPanel(panel, [width, height], fill) {
     return { node, step: part.step };
   });
   const sentence = html("p", { "aria-live": "polite" });
-  const title = html("h4", {}, panel.title);
+  const title = html("div", { class: "block-diagram-title" }, panel.title); // the lesson's headings are its own
   const show = (step) => {
     for (const part of parts) {
       part.node.dataset.when = part.step === step ? "now" : part.step < step ? "past" : "later";

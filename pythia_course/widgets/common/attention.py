@@ -3,6 +3,7 @@
 import numpy as np
 
 from pythia_course import measures
+from pythia_course.errors import shown
 
 MOST_BYTES = 32_000_000  # sent to a browser at once
 SHORTEST_PERIOD = 3  # a repetition shorter than that is more often chance than a prompt made for induction
@@ -15,6 +16,17 @@ def packed(attention):
     """
     queries, keys = np.tril_indices(attention.shape[-1])
     return np.rint(255 * attention[..., queries, keys].clip(0, 1)).astype(np.uint8).tobytes()
+
+
+def unpacked(weights, shape):
+    """The attention that `packed` made these bytes of, float32 of this shape (layer, head, query, key).
+
+    A widget keeps the bytes alone: ipywidgets never forgets a widget, and a cell may be run ten times.
+    """
+    attention = np.zeros(shape, np.float32)
+    queries, keys = np.tril_indices(shape[-1])
+    attention[..., queries, keys] = np.frombuffer(weights, np.uint8).reshape(*shape[:2], -1) / np.float32(255)
+    return attention
 
 
 def packed_size(attention):
@@ -38,6 +50,8 @@ def head_scores(attention, tokens, period=None):
         "previous token": measures.previous_token_scores(attention),
         "first token": measures.first_token_scores(attention),
     }
+    if period is not None and not isinstance(period, (int, np.integer)):
+        raise TypeError(f"A period is how many tokens one copy has, a whole number, got {shown(period)}.")
     start, period = (0, period) if period else repetition(tokens)
     if period:
         scores["induction"] = measures.induction_scores(attention[..., start:, start:], period)

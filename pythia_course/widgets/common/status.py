@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 import ipywidgets
 
+from pythia_course.plots.labels import escaped
+
 # Failures that carry a sentence for the learner; anything else is a mistake of the course or of a callback.
 EXPECTED = (ValueError, OSError, MemoryError)
 
@@ -15,13 +17,13 @@ class Status(ipywidgets.HTML):
 
     def say(self, text):
         """Replace the line."""
-        self.value = f'<span role="status">{html.escape(text)}</span>'
+        self.value = f'<span role="status">{html.escape(escaped(text))}</span>'
 
     def fail(self, error, after=""):
         """Say what went wrong and, for an error nobody expected, where.  after: a sentence that follows."""
         expected = isinstance(error, EXPECTED)
         sentence = str(error) if expected else f"{type(error).__name__}: {error}"
-        line = html.escape(f"⚠ {sentence} {after}".strip())
+        line = html.escape(escaped(f"⚠ {sentence} {after}".strip()))
         self.value = f'<span role="alert">{line}</span>' + ("" if expected else _where(error))
 
     @contextmanager
@@ -34,5 +36,5 @@ class Status(ipywidgets.HTML):
 
 
 def _where(error):
-    lines = html.escape("".join(traceback.format_exception(error)))
-    return f"<details><summary>Details</summary><pre>{lines}</pre></details>"
+    lines = "".join(traceback.format_exception(error)).encode("utf-8", "backslashreplace").decode()
+    return f"<details><summary>Details</summary><pre>{html.escape(lines)}</pre></details>"

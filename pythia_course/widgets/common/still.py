@@ -31,25 +31,38 @@ class WithStill:
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         picture = self.still()
-        return data | ({"image/png": base64.b64encode(picture).decode("ascii")} if picture else {}), metadata
+        if picture:
+            data = data | {"image/png": base64.b64encode(picture).decode("ascii")}
+            metadata = metadata | {"image/png": {"alt": picture.alt}}
+        return data, metadata
 
     def _ipython_display_(self):
-        data, _ = self._repr_mimebundle_()
+        data, metadata = self._repr_mimebundle_()
         text, picture = data["text/plain"], data.get("image/png")
         kind = "pythia-still pythia-pictured" if picture else "pythia-still"
         display({VIEW: data[VIEW]}, raw=True)
         display({"text/plain": text, "text/html": f'{STYLE}<p class="{kind}">{html.escape(text)}</p>'}, raw=True)
         if picture:
-            display({"image/png": picture}, raw=True)
+            display({"image/png": picture}, metadata={"image/png": metadata["image/png"]}, raw=True)
+
+
+class Picture(bytes):
+    """The bytes of a PNG, with `alt`: what is to be seen on it, for whoever cannot see it."""
+
+    alt = ""
 
 
 def png(figure):
-    """The bytes of a PNG of a matplotlib Figure that belongs to no pyplot, cut to what is drawn."""
+    """A Picture of a matplotlib Figure that belongs to no pyplot, cut to what is drawn."""
     import io
 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+    from pythia_course import plots
+
     FigureCanvasAgg(figure)
     file = io.BytesIO()
     figure.savefig(file, format="png", bbox_inches="tight", metadata={"Software": None})
-    return file.getvalue()
+    picture = Picture(file.getvalue())
+    picture.alt = plots.alt(figure)
+    return picture

@@ -1,6 +1,6 @@
 """Every head of a model at a glance and any one in detail, moved with the mouse or the keyboard in the browser."""
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 
 import anywidget
@@ -8,14 +8,17 @@ import numpy as np
 import traitlets
 
 from pythia_course import plots
+from pythia_course.errors import shown
 from pythia_course.plots import axes
-from pythia_course.plots.labels import printable
+from pythia_course.plots.labels import escaped, printable
 from pythia_course.widgets.common import code
-from pythia_course.widgets.common.attention import MOST_BYTES, all_heads, color_table, head_scores, packed, packed_size
+from pythia_course.widgets.common.attention import MOST_BYTES, all_heads, color_table, head_scores, packed, unpacked
+from pythia_course.widgets.common.refused import Refused
 from pythia_course.widgets.common.still import WithStill, png
 
 HERE = Path(__file__).parent
 MOST_TOKENS = 512
+LONGEST_TITLE = 100  # characters on the static picture
 # Inches of the static picture: its width, the height a model takes, and the side of either drawing.
 WIDE, TALL, SIDE = 9.4, 5.8, 3.8
 
@@ -63,10 +66,10 @@ class AttentionExplorer(WithStill, anywidget.AnyWidget):
         _check_size(shown)
         self._shown = shown
         super().__init__(
-            _weights=b"".join(packed(model.attention) for model in shown),
+            _weights=b"".join(model.weights for model in shown),
             _colors=color_table(),
             _models=[model.described() for model in shown],
-            _title=str(title),
+            _title=escaped(title),
             layer=layer,
             head=head,
         )
@@ -74,16 +77,16 @@ class AttentionExplorer(WithStill, anywidget.AnyWidget):
     @traitlets.validate("layer", "head")
     def _exists(self, proposal):
         name, value = proposal.trait.name, proposal.value
-        number = max(model.attention.shape[name == "head"] for model in self._shown)
+        number = max(model.shape[name == "head"] for model in self._shown)
         if not 0 <= value < number:
-            raise ValueError(f"There are {name}s 0 to {number - 1}, but {name} {value} was asked for.")
+            raise Refused(f"There are {name}s 0 to {number - 1}, but {name} {shown(value)} was asked for.")
         return value
 
     def __repr__(self):
         said = [
             f"{model.name + ': ' if model.name else ''}{layers} × {heads} heads, {positions} tokens"
             for model in self._shown
-            for layers, heads, positions, _ in [model.attention.shape]
+            for layers, heads, positions, _ in [model.shape]
         ]
         return f"AttentionExplorer of {'; '.join(said)} (run the notebook to use it)"
 
@@ -100,7 +103,7 @@ class AttentionExplorer(WithStill, anywidget.AnyWidget):
             left, right = (figure.add_axes((x, bottom, *size)) for x in (0, 1 - size[0]))
             model.draw(left, right, self.layer, self.head)
         if self._title:
-            title = axes.drawable(self._title, space=" ", longest=None)
+            title = axes.drawable(self._title, space=" ", longest=LONGEST_TITLE)
             figure.suptitle(title, y=1 - (TALL - SIDE - 0.6) / TALL / number, parse_math=False)
         return png(figure)
 
@@ -110,34 +113,39 @@ class _Model:
     """The attention of one model on its prompt, found to be what the explorer can draw."""
 
     name: str
-    attention: np.ndarray
+    attention: InitVar[np.ndarray]
     tokens: list
     scores: dict | None = None
     period: int | None = None
+    shape: tuple = field(init=False)
+    weights: bytes = field(init=False)
     shown_tokens: list = field(init=False)
 
-    def __post_init__(self):
-        self.name, self.tokens = str(self.name), list(self.tokens)
-        self.attention = all_heads(self.attention, self.tokens, "AttentionExplorer", MOST_TOKENS)
+    def __post_init__(self, attention):
+        self.name, self.tokens = escaped(self.name), list(self.tokens)
+        attention = all_heads(attention, self.tokens, "AttentionExplorer", MOST_TOKENS)
+        self.shape, self.weights = attention.shape, packed(attention)
         self.shown_tokens = [printable(token) for token in self.tokens]
-        self.scores = head_scores(self.attention, self.tokens, self.period) | {
-            str(label): _checked_score(label, values, self.attention.shape[:2])
+        self.scores = head_scores(attention, self.tokens, self.period) | {
+            escaped(label): _checked_score(label, values, self.shape[:2])
             for label, values in (self.scores or {}).items()
         }
 
     def described(self):
         """What the browser is told beside the weights."""
-        layers, heads = self.attention.shape[:2]
-        scores = {label: np.round(values, 4).tolist() for label, values in self.scores.items()}
+        layers, heads = self.shape[:2]
+        scores = {label: np.round(values, 7).tolist() for label, values in self.scores.items()}
         return {"name": self.name, "tokens": self.shown_tokens, "layers": layers, "heads": heads, "scores": scores}
 
     def draw(self, left, right, layer, head):
         """All heads on the left Axes and one on the right, if this model has it."""
-        layers, heads = self.attention.shape[:2]
+        layers, heads = self.shape[:2]
+        attention = unpacked(self.weights, self.shape)
         here = layer < layers and head < heads
-        plots.attention_grid(self.attention, ax=left, highlight=(layer, head) if here else None, title=self.name)
+        name = axes.drawable(self.name, space=" ")
+        plots.attention_grid(attention, ax=left, highlight=(layer, head) if here else None, title=name)
         if here:
-            plots.attention(self.attention[layer, head], self.tokens, ax=right, title=f"layer {layer}, head {head}")
+            plots.attention(attention[layer, head], self.tokens, ax=right, title=f"layer {layer}, head {head}")
         else:
             right.set_axis_off()
 
@@ -152,16 +160,20 @@ def _pair(name, pair):
 
 
 def _checked_score(label, values, shape):
-    values = np.asarray(values, dtype=float)
+    try:
+        values = np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        values = np.empty(0)
     if values.shape != shape or not np.isfinite(values).all():
         raise ValueError(
-            f"The score {label!r} needs one finite number a head, shape {shape} (layer, head), got {values.shape}."
+            f"The score {shown(label)} needs one finite number a head, shape {shape} (layer, head), "
+            f"got {values.shape}."
         )
     return values
 
 
 def _check_size(models):
-    size = sum(packed_size(model.attention) for model in models)
+    size = sum(len(model.weights) for model in models)
     if size > MOST_BYTES:
         raise ValueError(
             f"AttentionExplorer would send {size / 1e6:.0f} MB to the browser, more than its "

@@ -63,7 +63,7 @@ class Panel {
   arrange(order, columns, inPlace, score) {
     const header = (role, text) => make("div", "pce-number", { role }, text);
     const rows = [];
-    if (inPlace) rows.push([header("columnheader", "")]);
+    if (inPlace) rows.push([header("gridcell", "")]); // a corner heads nothing
     for (let head = 0; inPlace && head < columns; head++) rows[0].push(header("columnheader", `H${head}`));
     order.forEach(({ layer, head, out }, place) => {
       if (place % columns === 0) rows.push(inPlace ? [header("rowheader", `L${layer}`)] : []);

@@ -11,7 +11,9 @@ import traitlets
 
 import pythia_course
 from pythia_course import suite
+from pythia_course.errors import shown
 from pythia_course.hub.addresses import DEFAULT_MODEL, MODEL_VARIABLE
+from pythia_course.suite.runs import run_names
 from pythia_course.widgets.common.keyboard import KeyGuard
 from pythia_course.widgets.common.status import Status
 from pythia_course.widgets.common.still import WithStill
@@ -64,7 +66,7 @@ class ModelPicker(WithStill, ipywidgets.VBox):
         self._build(name)
         super().__init__(
             [
-                ipywidgets.HBox([self.model, self.step, self.button]),
+                ipywidgets.HBox([self.model, self.step, self.button], layout={"flex_flow": "row wrap"}),
                 self.other, self.progress, self.status, KeyGuard(),
             ],
             lm=lm,
@@ -82,7 +84,7 @@ class ModelPicker(WithStill, ipywidgets.VBox):
         self._callbacks.append(callback)
 
     def _build(self, name):
-        choices = {suite.short_name(choice): choice for choice in (*suite.TINY, *SIZES, *ON_THE_HUB)}
+        choices = {suite.short_name(choice): choice for choice in (*suite.TINY, *SIZES, *run_names(), *ON_THE_HUB)}
         known = choices.get(suite.short_name(name), ANOTHER)
         options = (*choices.values(), ANOTHER)
         self.model = ipywidgets.Dropdown(options=options, value=known, description="Model")
@@ -98,9 +100,9 @@ class ModelPicker(WithStill, ipywidgets.VBox):
         """The name and step now chosen; the name is empty while none is typed."""
         name = self.other.value.strip() if self.model.value == ANOTHER else self.model.value
         step = self.step.value.strip().removeprefix("step").replace(",", "")
-        if step and not step.isdecimal():
+        if step and not (step.isdecimal() and len(step) < 20):
             raise ValueError(
-                f"A step is a whole number such as 3000 (nothing: the last one), but {self.step.value!r} came."
+                f"A step is a whole number such as 3000 (nothing: the last one), but {shown(self.step.value)} came."
             )
         return name, int(step) if step else None
 
@@ -128,7 +130,7 @@ class ModelPicker(WithStill, ipywidgets.VBox):
             if not name:
                 return self.status.say(ASK_FOR_ID)
             self.button.disabled = False
-            self.status.say(f"Asking what {name} takes …")
+            self.status.say(f"Asking what {name:.80} takes …")
             self._start(threading.Thread(target=self._look_up, args=(question, name, step)))
             no_answer = (question, self.status.say, NO_ANSWER)
             self._start(threading.Timer(self._patience, self._answer, no_answer, {"final": False}))
@@ -177,7 +179,7 @@ class ModelPicker(WithStill, ipywidgets.VBox):
 
     def _work(self, name, step):
         with self._working(), self.status.reporting():
-            self.status.say(f"Opening {name} …")
+            self.status.say(f"Opening {name:.80} …")
             try:
                 lm = self._load(name, step=step, progress=Download(self))
             except KeyboardInterrupt:

@@ -6,11 +6,14 @@ import anywidget
 import numpy as np
 import traitlets
 
+from pythia_course.errors import shown
 from pythia_course.widgets.common import code
+from pythia_course.widgets.common.refused import Refused
 from pythia_course.widgets.common.still import WithStill
 from pythia_course.widgets.rope_lab.picture import picture
 
 HERE = Path(__file__).parent
+MOST_POSITIONS = 10_000  # the browser draws the score at every one of them
 
 
 class RopeLab(WithStill, anywidget.AnyWidget):
@@ -34,8 +37,9 @@ class RopeLab(WithStill, anywidget.AnyWidget):
 
     def __init__(self, query=None, key=None, *, head_dim=32, rotary_fraction=0.25, base=10_000.0, positions=128):
         query, key = _two_vectors(query, key, head_dim)
-        if positions < 2:
-            raise ValueError(f"RopeLab compares positions: it needs 2 or more, got {positions}.")
+        if not isinstance(positions, (int, np.integer)) or not 2 <= positions <= MOST_POSITIONS:
+            came, most = shown(positions), f"{MOST_POSITIONS:,}"
+            raise ValueError(f"RopeLab compares positions: it needs 2 or more, {most} at most, got {came}.")
         super().__init__()
         self.set_trait("positions", positions)
         self._query, self._key = query.tolist(), key.tolist()
@@ -59,25 +63,25 @@ class RopeLab(WithStill, anywidget.AnyWidget):
     def _inside(self, proposal):
         if 0 <= proposal.value < self.positions:
             return proposal.value
-        raise traitlets.TraitError(f"A position here is 0 to {self.positions - 1}, got {proposal.value}.")
+        raise Refused(f"A position here is 0 to {self.positions - 1}, got {shown(proposal.value)}.")
 
     @traitlets.validate("pair")
     def _a_pair(self, proposal):
         if 0 <= proposal.value < max(self.pairs, 1):
             return proposal.value
-        raise traitlets.TraitError(f"There are {self.pairs} pairs that turn, counted from 0; got {proposal.value}.")
+        raise Refused(f"There are {self.pairs} pairs that turn, counted from 0; got {shown(proposal.value)}.")
 
     @traitlets.validate("base")
     def _above_one(self, proposal):
-        if proposal.value > 1:
+        if 1 < proposal.value < np.inf:
             return proposal.value
-        raise traitlets.TraitError(f"The base is a number above 1, got {proposal.value:g}: 10,000 is usual.")
+        raise Refused(f"The base is a number above 1, got {proposal.value:g}: 10,000 is usual.")
 
     @traitlets.validate("rotary_fraction")
     def _a_share(self, proposal):
         if 0 <= proposal.value <= 1:
             return proposal.value
-        raise traitlets.TraitError(f"The rotary fraction is a share from 0 to 1, got {proposal.value:g}.")
+        raise Refused(f"The rotary fraction is a share from 0 to 1, got {proposal.value:g}.")
 
     @traitlets.observe("rotary_fraction")
     def _fewer_pairs(self, _change):
@@ -95,7 +99,7 @@ class RopeLab(WithStill, anywidget.AnyWidget):
 def _two_vectors(query, key, head_dim):
     """Query and key as float64 (head_dim,), or one sentence that says what was wanted."""
     ones = np.ones(head_dim)
-    query, key = (ones if values is None else np.asarray(values, dtype=np.float64) for values in (query, key))
+    query, key = (ones if values is None else _numbers(values) for values in (query, key))
     if query.ndim != 1 or query.shape != key.shape or len(query) < 2:
         raise ValueError(
             "RopeLab turns one query and one key of the same length, such as trace.queries_unrotated[layer, head, "
@@ -104,3 +108,10 @@ def _two_vectors(query, key, head_dim):
     if not np.isfinite([query, key]).all():
         raise ValueError("RopeLab cannot draw a query or key with a number that is infinite or not a number.")
     return query, key
+
+
+def _numbers(values):
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"RopeLab turns vectors of numbers, got {shown(values)}.") from None

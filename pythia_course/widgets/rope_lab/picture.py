@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pythia_course import plots
 from pythia_course.plots import axes
 from pythia_course.widgets.common.still import png
 
@@ -14,7 +15,19 @@ def picture(lab):
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.7))
     _dial(left, lab)
     _curve(right, lab)
+    plots.alt(figure, _seen(lab))
     return png(figure)
+
+
+def _seen(lab):
+    """The alt text of the picture."""
+    now, best = lab.query_position - lab.key_position, int(scores(lab, np.arange(lab.positions)).argmax())
+    arrows = f"Left: the arrows of pair {lab.pair}, the query at position {lab.query_position}, the key at position "
+    return (
+        (arrows + f"{lab.key_position}. " if lab.pairs else "Left: nothing, since no pair turns. ")
+        + f"Right: the score at distances 0 to {lab.positions - 1}, highest at {best}; a dot marks distance {now}, "
+        f"with a score of {scores(lab, [now])[0]:.2f}."
+    )
 
 
 def scores(lab, distances):

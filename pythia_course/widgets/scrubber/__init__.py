@@ -7,11 +7,13 @@ import anywidget
 import traitlets
 
 from pythia_course import suite
-from pythia_course.errors import DuplicateCheckpoints
+from pythia_course.errors import DuplicateCheckpoints, shown
+from pythia_course.plots.labels import escaped
 from pythia_course.training.audit import DUPLICATES, listed
 from pythia_course.training.sweep import sweep
 from pythia_course.widgets.common import code
 from pythia_course.widgets.common.attention import color_table
+from pythia_course.widgets.common.refused import Refused
 from pythia_course.widgets.common.still import WithStill
 from pythia_course.widgets.scrubber.picture import picture
 from pythia_course.widgets.scrubber.snapshots import Moments, moment
@@ -55,7 +57,7 @@ class TrainingScrubber(WithStill, anywidget.AnyWidget):
     ):  # fmt: skip
         self._moments = moments = Moments(steps, tokens, attention, predictions, lens, scores)
         if duplicates not in DUPLICATES:
-            raise ValueError(f"duplicates is one of {', '.join(DUPLICATES)}, but {duplicates!r} came.")
+            raise ValueError(f"duplicates is one of {', '.join(DUPLICATES)}, but {shown(duplicates)} came.")
         if duplicates == "refuse" and (same := moments.duplicates()):
             raise _refusal(same)
         super().__init__(
@@ -64,7 +66,7 @@ class TrainingScrubber(WithStill, anywidget.AnyWidget):
             _sure=moments.sureness(),
             _colors=color_table(),
             _data=moments.described(),
-            _title=str(title),
+            _title=escaped(title),
             step=moments.steps[-1] if step is None else step,
             layer=layer,
             head=head,
@@ -93,14 +95,14 @@ class TrainingScrubber(WithStill, anywidget.AnyWidget):
         if proposal.value in steps:
             return proposal.value
         near = " and ".join(map(str, suite.nearest_steps(proposal.value, tuple(steps))))
-        raise ValueError(f"This scrubber has no step {proposal.value}; the nearest it has: {near}.")
+        raise Refused(f"This scrubber has no step {shown(proposal.value)}; the nearest it has: {near}.")
 
     @traitlets.validate("layer", "head")
     def _exists(self, proposal):
         name, value = proposal.trait.name, proposal.value
         number = max(self._moments.heads[name == "head"], 1)
         if not 0 <= value < number:
-            raise ValueError(f"There are {name}s 0 to {number - 1}, but {name} {value} was asked for.")
+            raise Refused(f"There are {name}s 0 to {number - 1}, but {name} {shown(value)} was asked for.")
         return value
 
     def __repr__(self):

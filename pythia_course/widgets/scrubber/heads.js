@@ -5,7 +5,7 @@ import { HIDDEN, KEYS, make, newId, stepOf } from "../common/elements.js";
 
 const GAP = 3; // pixels between two thumbnails
 const FUTURE = [128, 128, 128, 80]; // red, green, blue and opacity of keys a query may not look at
-const LARGE = 250; // pixels of the chosen head, at most
+const LARGE = 230; // pixels of the chosen head, at most: beside a lens of 12 layers, a laptop still shows all
 
 // Rows and columns of heads on one canvas, each `side` pixels and `gap` apart. Where a head has fewer pixels than
 // tokens, a pixel takes the largest weight of its block, so that thin lines stay. The future is a grey that lets the
@@ -113,7 +113,7 @@ export class Attention {
     this.grid.setAttribute("aria-activedescendant", this.cells[layer][head].id);
     this.map.draw(this.weights(layer, head), nameOf(layer, head));
     this.map.look(this.query, this.key);
-    this.caption.textContent = nameOf(layer, head);
+    this.caption.textContent = `${nameOf(layer, head)}: rows look at columns`;
   }
 
   // "layer 1, head 3: ␣ball looks at ␣red 0.83, ␣the 0.10": the last token, or where one points.

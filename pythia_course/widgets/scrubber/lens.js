@@ -8,7 +8,8 @@ export class Lens {
   constructor({ tokens, lens_rows: rows, vocabulary }, said, sure, colors, scrubber) {
     Object.assign(this, { tokens, rows, said, sure, vocabulary, colors, scrubber, fitting: [], shown: [] });
     this.wide = Math.max(42, Math.min(64, Math.floor(860 / tokens.length)));
-    this.high = rows > 8 ? 14 : 17; // a deep model's words are set closer, so that all is seen at once
+    this.deep = rows > 8;
+    this.high = this.deep ? 12 : 17; // a deep model's words are set closer, so that all is seen at once
     this.buildCanvas();
     this.root = this.build();
   }
@@ -19,7 +20,7 @@ export class Lens {
     Object.assign(this.canvas.style, { width: `${size[0]}px`, height: `${size[1]}px` });
     this.pen = this.canvas.getContext("2d");
     this.pen.scale(scale, scale);
-    Object.assign(this.pen, { font: "11px monospace", textAlign: "center", textBaseline: "middle" });
+    Object.assign(this.pen, { font: `${this.deep ? 10 : 11}px monospace`, textAlign: "center", textBaseline: "middle" });
     pointing(this.canvas, this.tokens.length, this.rows, (position, row) => this.point([row, position]));
     this.canvas.addEventListener("pointerleave", ({ pointerType }) => {
       if (pointerType === "mouse") this.point(null); // a finger leaves as soon as it has tapped

@@ -15,10 +15,10 @@ export class NextTokens {
 
   show(at) {
     this.rows.forEach(({ token, bar, share, row }, place) => {
-      const [said, p] = this.predictions[at][place] ?? ["", 0];
+      const [said, p, percent] = this.predictions[at][place] ?? ["", 0, ""];
       token.textContent = said;
       bar.style.transform = `scaleX(${p})`;
-      share.textContent = said === "" ? "" : p < 0.0005 ? "<0.1%" : `${(100 * p).toFixed(1)}%`;
+      share.textContent = percent;
       row.classList.toggle("pcs-answer", said === this.answer);
     });
   }

@@ -9,6 +9,7 @@ from pythia_course.widgets.common.still import png
 # Inches: the whole width, the side of an attention picture, and the height of a score, a token's bar and a lens row.
 WIDE, SIDE, SCORE, BAR, ROW = 10.0, 4.0, 0.5, 0.3, 0.3
 BARS = 5  # next tokens
+LONGEST_HEADING = 100  # characters
 
 
 def picture(moments, title, at, layer, head):
@@ -25,7 +26,7 @@ def picture(moments, title, at, layer, head):
         draw(lambda x, wide, y=top, high=height: figure.add_axes((x, y / tall, wide, high / tall)))
         top -= gap
     heading = f"step {moments.steps[at]:,}" + (f" · {title}" if title else "")
-    figure.suptitle(axes.drawable(heading, space=" ", longest=None), y=1 + 0.3 / tall, parse_math=False)
+    figure.suptitle(axes.drawable(heading, space=" ", longest=LONGEST_HEADING), y=1 + 0.3 / tall, parse_math=False)
     return png(figure)
 
 

@@ -6,11 +6,14 @@ from hashlib import sha256
 
 import numpy as np
 
+from pythia_course.errors import shown
 from pythia_course.inside.compare import logit_lens
-from pythia_course.plots.labels import printable
+from pythia_course.plots.axes import percent
+from pythia_course.plots.labels import escaped, printable
 from pythia_course.widgets.common.attention import MOST_BYTES, check_weights, head_scores, packed, packed_size
 
 MOST_TOKENS = 128  # more could not be read, nor drawn within a frame
+DIGITS = 7  # after the point, of what the browser rounds again
 
 
 @dataclass(eq=False)
@@ -38,7 +41,7 @@ class Moments:
         self.lens = None if self.lens is None else _checked_lens(self.lens, steps, tokens)
         shapes = [(steps,), *([] if self.attention is None else [self.attention.shape[:3]])]
         given = (self.scores or {}).items()
-        self.scores = own | {str(name): _checked_score(name, values, shapes) for name, values in given}
+        self.scores = own | {escaped(name): _checked_score(name, values, shapes) for name, values in given}
 
     def duplicates(self):
         """Groups of steps at which attention and lens are the same to the last digit."""
@@ -66,7 +69,7 @@ class Moments:
             "tokens": self.labels,
             "layers": layers,
             "heads": heads,
-            "predictions": [[[printable(token), round(p, 4)] for token, p in said] for said in self.predictions],
+            "predictions": [[[printable(token), p, percent(p)] for token, p in said] for said in self.predictions],
             "lens_rows": 0 if self.lens is None else self.lens[0].shape[1],
             "vocabulary": self.vocabulary()[0],
             "scores": [{"name": name, "values": _without_nan(values)} for name, values in self.scores.items()],
@@ -89,11 +92,14 @@ class Moments:
 
 
 def _checked_steps(steps):
-    numbers = np.asarray(steps)
+    try:
+        numbers = np.asarray(steps)
+    except ValueError:  # lists of different lengths
+        numbers = np.empty(0)
     if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or len(numbers) < 2 or (np.diff(numbers) <= 0).any():
         raise ValueError(
             "TrainingScrubber moves through training: steps are two or more whole numbers, ascending, each once, "
-            f"got {numbers}."
+            f"got {shown(steps)}."
         )
     return numbers.tolist()
 
@@ -162,7 +168,7 @@ def _checked_score(name, values, shapes):
         values = np.empty(0)
     if values.shape not in shapes or not np.isfinite(values).any():
         wanted = " or one a head, ".join(map(str, shapes))
-        raise ValueError(f"The score {str(name)!r} needs one number a step, shape {wanted}, got {values.shape}.")
+        raise ValueError(f"The score {shown(name)} needs one number a step, shape {wanted}, got {values.shape}.")
     return values
 
 
@@ -170,7 +176,7 @@ def _without_nan(values):
     """Nested lists, None where there is no number: JSON has no other word for it."""
     if values.ndim > 1:
         return [_without_nan(part) for part in values]
-    return [round(value, 4) if np.isfinite(value) else None for value in values.tolist()]
+    return [round(value, DIGITS) if np.isfinite(value) else None for value in values.tolist()]
 
 
 def moment(lm, text, k=8):

@@ -9,7 +9,7 @@ import traitlets
 from pythia_course import plots
 from pythia_course.plots.labels import printable
 from pythia_course.widgets.common import code
-from pythia_course.widgets.common.attention import all_heads, color_table, packed
+from pythia_course.widgets.common.attention import all_heads, color_table, packed, unpacked
 from pythia_course.widgets.common.keyboard import KeyGuard
 from pythia_course.widgets.common.still import WithStill, png
 
@@ -26,10 +26,11 @@ class AttentionViewer(WithStill, ipywidgets.VBox):
 
     def __init__(self, attention, tokens):
         self._tokens = list(tokens)
-        self._attention = all_heads(attention, self._tokens, "AttentionViewer", MOST_TOKENS)
-        layers, heads = self._attention.shape[:2]
+        attention = all_heads(attention, self._tokens, "AttentionViewer", MOST_TOKENS)
+        self._shape = attention.shape
+        layers, heads = self._shape[:2]
         self.layer, self.head = _slider("layer", layers), _slider("head", heads)
-        self.picture = HeadPicture(self._attention, self._tokens)
+        self.picture = HeadPicture(attention, self._tokens)
         # A slider with one position cannot be drawn by the browser, nor is it of use.
         sliders = [slider for slider in (self.layer, self.head) if slider.max]
         # Linked in the browser: the kernel is not asked for pictures, and need not run.
@@ -37,7 +38,7 @@ class AttentionViewer(WithStill, ipywidgets.VBox):
         super().__init__([*sliders, self.picture, KeyGuard()])
 
     def __repr__(self):
-        layers, heads, positions, _ = self._attention.shape
+        layers, heads, positions, _ = self._shape
         return f"AttentionViewer of {layers} × {heads} heads, {positions} tokens (run the notebook to use it)"
 
     def still(self):
@@ -47,7 +48,8 @@ class AttentionViewer(WithStill, ipywidgets.VBox):
         layer, head = self.layer.value, self.head.value
         figure = Figure(plots.attention_size(self._tokens), dpi=80, layout="compressed")
         title = f"layer {layer}, head {head}"
-        plots.attention(self._attention[layer, head], self._tokens, ax=figure.add_subplot(), title=title)
+        attention = unpacked(self.picture._weights, self._shape)
+        plots.attention(attention[layer, head], self._tokens, ax=figure.add_subplot(), title=title)
         return png(figure)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import GPT2Config, GPTNeoXConfig
 
-from pythia_course.checks import ablation
+from pythia_course.checks import two_by_two
 from pythia_course.checks.verdict import NOT_YET
 
 TABLE = np.array([[1.0, 0.7], [0.4, 0.35]])  # (learned, rotary) x (sequential, parallel)
@@ -25,13 +25,13 @@ def base():
 
 
 CHECKS = {
-    "layers_to_reach": lambda answer: ablation.layers_to_reach(answer, 256, 2047),
-    "undo_scaling": ablation.undo_scaling,
-    "undo_scaling, returned": lambda answer: ablation.undo_scaling(lambda weight, heads: answer),
-    "effects": lambda answer: ablation.effects(answer, TABLE),
-    "seeds_needed": ablation.seeds_needed,
-    "strongest_step": lambda answer: ablation.strongest_step(answer, STEPS, over_steps()),
-    "one_switch": lambda answer: ablation.one_switch(answer, base()),
+    "layers_to_reach": lambda answer: two_by_two.layers_to_reach(answer, 256, 2047),
+    "undo_scaling": two_by_two.undo_scaling,
+    "undo_scaling, returned": lambda answer: two_by_two.undo_scaling(lambda weight, heads: answer),
+    "effects": lambda answer: two_by_two.effects(answer, TABLE),
+    "seeds_needed": two_by_two.seeds_needed,
+    "strongest_step": lambda answer: two_by_two.strongest_step(answer, STEPS, over_steps()),
+    "one_switch": lambda answer: two_by_two.one_switch(answer, base()),
 }
 
 
@@ -62,7 +62,7 @@ def hops(window, distance):
 @pytest.mark.parametrize(("window", "distance"), [(8, 7), (8, 8), (8, 20), (256, 1000), (256, 1020), (256, 2047)])
 @pytest.mark.parametrize("form", [int, float, np.int64, torch.tensor, lambda n: [n]], ids=range(5))
 def test_the_layers_are_those_that_hopping_takes(window, distance, form):
-    assert says(ablation.layers_to_reach(form(hops(window, distance)), window, distance), 1, "Right")
+    assert says(two_by_two.layers_to_reach(form(hops(window, distance)), window, distance), 1, "Right")
 
 
 @pytest.mark.parametrize(
@@ -78,11 +78,11 @@ def test_the_layers_are_those_that_hopping_takes(window, distance, form):
     ],
 )
 def test_layers_to_reach_names_the_mistake(answer, words):
-    assert says(ablation.layers_to_reach(answer, 256, 2047), 0, words)
+    assert says(two_by_two.layers_to_reach(answer, 256, 2047), 0, words)
 
 
 def test_half_hops_do_not_count():
-    assert says(ablation.layers_to_reach(2, 256, 600), 0, "short")
+    assert says(two_by_two.layers_to_reach(2, 256, 600), 0, "short")
 
 
 # --------------------------------------------------------------------------------------------- undo scaling
@@ -93,9 +93,9 @@ def undone(weight, heads):
 
 
 def test_undoing_the_scaling_takes_tensors_arrays_and_lists():
-    assert ablation.undo_scaling(undone) == 1
-    assert ablation.undo_scaling(lambda weight, heads: undone(weight, heads).numpy()) == 1
-    assert ablation.undo_scaling(lambda weight, heads: undone(weight, heads).tolist()) == 1
+    assert two_by_two.undo_scaling(undone) == 1
+    assert two_by_two.undo_scaling(lambda weight, heads: undone(weight, heads).numpy()) == 1
+    assert two_by_two.undo_scaling(lambda weight, heads: undone(weight, heads).tolist()) == 1
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_undoing_the_scaling_takes_tensors_arrays_and_lists():
     ],
 )
 def test_undo_scaling_names_the_mistake(function, words):
-    assert says(ablation.undo_scaling(function), 0, words)
+    assert says(two_by_two.undo_scaling(function), 0, words)
 
 
 # -------------------------------------------------------------------------------------------------- effects
@@ -130,12 +130,12 @@ def by_regression(table):
 
 @pytest.mark.parametrize("form", [np.array, list, torch.tensor, lambda x: np.float32(x)], ids=range(4))
 def test_effects_are_the_coefficients_of_a_regression(form):
-    assert says(ablation.effects(form(by_regression(TABLE).tolist()), TABLE), 1, "Right")
+    assert says(two_by_two.effects(form(by_regression(TABLE).tolist()), TABLE), 1, "Right")
 
 
 def test_effects_of_several_seeds_are_those_of_each():
     tables = np.random.RandomState(0).rand(3, 2, 2)
-    assert ablation.all_effects(tables) == pytest.approx(np.array([by_regression(table) for table in tables]))
+    assert two_by_two.all_effects(tables) == pytest.approx(np.array([by_regression(table) for table in tables]))
 
 
 RIGHT = by_regression(TABLE)
@@ -159,7 +159,7 @@ RIGHT = by_regression(TABLE)
     ],
 )
 def test_effects_names_the_mistake(answer, words):
-    assert says(ablation.effects(answer, TABLE), 0, words)
+    assert says(two_by_two.effects(answer, TABLE), 0, words)
 
 
 # --------------------------------------------------------------------------------------------- seeds needed
@@ -174,8 +174,8 @@ def chance_agrees(seeds):
 @pytest.mark.parametrize("level", [0.3, 0.05, 0.01])
 def test_the_seeds_needed_are_those_that_counting_finds(level):
     right = next(n for n in range(1, 12) if chance_agrees(n) < level)
-    assert says(ablation.seeds_needed(right, level), 1, "Right")
-    assert ablation.seeds_needed(right - 1, level) == 0
+    assert says(two_by_two.seeds_needed(right, level), 1, "Right")
+    assert two_by_two.seeds_needed(right - 1, level) == 0
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_the_seeds_needed_are_those_that_counting_finds(level):
     ],
 )
 def test_seeds_needed_names_the_mistake(answer, words):
-    assert says(ablation.seeds_needed(answer), 0, words)
+    assert says(two_by_two.seeds_needed(answer), 0, words)
 
 
 # ------------------------------------------------------------------------------------------- strongest step
@@ -210,8 +210,8 @@ def over_steps():
 
 def test_strongest_step_takes_any_form():
     for form in (int, float, np.int64, torch.tensor):
-        assert says(ablation.strongest_step(form(200), STEPS, over_steps()), 1, "-2.0 nats")
-        assert ablation.strongest_step(form(200), torch.tensor(STEPS), torch.tensor(over_steps())) == 1
+        assert says(two_by_two.strongest_step(form(200), STEPS, over_steps()), 1, "-2.0 nats")
+        assert two_by_two.strongest_step(form(200), torch.tensor(STEPS), torch.tensor(over_steps())) == 1
 
 
 @pytest.mark.parametrize(
@@ -226,14 +226,14 @@ def test_strongest_step_takes_any_form():
     ],
 )
 def test_strongest_step_names_the_mistake(answer, words):
-    assert says(ablation.strongest_step(answer, STEPS, over_steps()), 0, words)
+    assert says(two_by_two.strongest_step(answer, STEPS, over_steps()), 0, words)
 
 
 def test_strongest_step_knows_the_step_of_one_seed_and_the_last_one():
     peaks = [(-3.0, -2.0, 0.5, 0.1), (0.5, -2.0, 0.5, 0.1), (0.5, -2.0, 0.5, 0.1)]
     table = np.array([made_of(positions, (0, 0, 1.0, 0), (0, 0, 1.0, 0)) for positions in peaks])
     for answer, words in ((10, "for seed 0"), (30, "block"), (40, "last step")):
-        assert says(ablation.strongest_step(answer, [10, 20, 30, 40], table), 0, words)
+        assert says(two_by_two.strongest_step(answer, [10, 20, 30, 40], table), 0, words)
 
 
 # ----------------------------------------------------------------------------------------------- one switch
@@ -261,7 +261,7 @@ ROPE = base().rope_parameters
     ids=range(5),
 )
 def test_one_switch_is_accepted(answer, words):
-    assert says(ablation.one_switch(answer, base()), 1, words)
+    assert says(two_by_two.one_switch(answer, base()), 1, words)
 
 
 @pytest.mark.parametrize(
@@ -281,4 +281,4 @@ def test_one_switch_is_accepted(answer, words):
     ids=range(10),
 )
 def test_one_switch_names_the_mistake(answer, words):
-    assert says(ablation.one_switch(answer, base()), 0, words)
+    assert says(two_by_two.one_switch(answer, base()), 0, words)
