@@ -38,7 +38,7 @@ class Floor(NamedTuple):
 
 
 class Above(NamedTuple):
-    """How far a model's loss is above the floor, nats a token, and the standard error of that over documents."""
+    """How far a model's loss is above the floor, nats per token, and the standard error of that over documents."""
 
     loss: float
     stderr: float

@@ -151,7 +151,7 @@ def test_how_near_the_floor_it_is():
     "13",
     "The documents of the log are held out; and there are so few Python functions that the model has met most of the "
     "others many times and knows, in a way, which ones there are.",
-    "On functions that it has read it is nearly at the floor: 0.1 nats a document above, against 0.4 on those held "
+    "On functions that it has read it is nearly at the floor: 0.1 nats per document above, against 0.4 on those held "
     "out.",
 )
 def test_what_it_has_read_is_nearer():
