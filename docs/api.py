@@ -51,6 +51,8 @@ PUBLIC = {
     "pythia_course.tiny.models": ["new_model"],
     "pythia_course.tiny.train": ["train", "training_log", "Run"],
     "pythia_course.tiny.evaluate": ["evaluate", "document_loss", "evaluation_documents"],
+    "pythia_course.tiny.entropy": ["floor", "above_floor", "together", "entropies", "Floor", "Above"],
+    "pythia_course.tiny.likelihood": ["log_probability"],
     "pythia_course.tiny.ngrams": ["NGrams"],
     "pythia_course.tiny.seeds": ["length_losses"],
     "pythia_course.tiny.sources": ["true_weather"],

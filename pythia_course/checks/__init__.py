@@ -4,8 +4,8 @@ A check returns a `Verdict`, a number between 0 (not yet) and 1 (right) that sho
 """
 
 from pythia_course.checks import (  # isort: skip
-    architecture, checkpoints, circuits, counting, data, instruments, memory, parallel, rotary, start, two_by_two,
-    versus,
+    architecture, checkpoints, circuits, counting, data, instruments, memory, parallel, rotary, scale, start,
+    two_by_two, versus,
 )  # fmt: skip
 from pythia_course.checks.guesses import compare
 from pythia_course.checks.machine import environment
@@ -13,5 +13,5 @@ from pythia_course.checks.verdict import Verdict
 
 __all__ = [
     "Verdict", "architecture", "checkpoints", "circuits", "compare", "counting", "data", "environment", "instruments",
-    "memory", "parallel", "rotary", "start", "two_by_two", "versus",
+    "memory", "parallel", "rotary", "scale", "start", "two_by_two", "versus",
 ]  # fmt: skip

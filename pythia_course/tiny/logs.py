@@ -17,16 +17,19 @@ WEIGHTS = Path(__file__).parent / "weights"
 LOGS = Path(__file__).parent / "logs"  # of trainings whose weights do not ship
 
 
-def training_log(name, seed=SEED):
+def training_log(name, seed=SEED, *, peak=None):
     """The log written while a tiny model was trained: column name -> numpy array, a number per row.
 
     name: of a model that ships ("tiny-pythia-26m" too, of which only the log does), or of a training of your own.
     seed: 0 for the shipped weights, to the end of training; 1 or 2 for other draws of the same model, those of the 2×2
     to step 2,400; others where you have trained them.  The log of "tiny-pythia-seed1" goes to the end: the same draw
     once more, on a graphics card.
+    peak: the highest learning rate, where it is another than the model's own; 0.002 of "tiny-pythia" ships, a control.
     """
-    path = _path(name, seed)
+    path = _path(name, seed) if peak is None else LOGS / f"{name}-peak-{peak}.csv"
     rows = read_log(path) if path and path.exists() else []
+    if not rows and peak is not None:
+        raise ValueError(f"No log of {name!r} at a peak rate of {peak!r} ships: only that of 'tiny-pythia' at 0.002.")
     if not rows:
         raise ValueError(
             f"No training log of {name!r} with seed {seed!r}: each tiny model has seeds 0, 1 and 2 (that of 26m 0 "

@@ -5,6 +5,7 @@
         return measures.previous_token_scores(attention).max()
 
     scores = sweep("tiny-pythia", None, best_previous_token_head)
+    by_size = sweep(["tiny-pythia-91k", "tiny-pythia-281k"], [600, 6200], best_previous_token_head)    # name -> Sweep
 
 Each result is on the disk as soon as it is there: stop a sweep, or have it killed, and the same call goes on where it
 was.  It measures anew where the measure's code, or a value or function that it reads, has changed; and where it cannot
@@ -33,7 +34,7 @@ from pythia_course.training.workers import Job, run
 
 
 def sweep(
-    name: str | os.PathLike | None = None,
+    name: str | os.PathLike | list | tuple | None = None,
     steps: Iterable[int] | int | None = None,
     measure: Callable[[LanguageModel], Any] | None = None,
     *,
@@ -46,10 +47,11 @@ def sweep(
     dtype: str = "float32",
     device: str = "cpu",
     progress: bool = True,
-) -> "Sweep":
+) -> "Sweep | dict[str, Sweep]":
     """Measure a model at each of these steps of its training: {step: what `measure(lm)` returned}.
 
-    name: as `pythia_course.load` takes it.  steps: which ones; None for all that there are.
+    name: as `pythia_course.load` takes it; or a list of such names, sizes or seeds, for {name: its Sweep}.
+    steps: which ones; None for all that there are.
     measure: is given an opened model; returns a number, an array (numpy, torch, list) or a dict of these by name.
     label: a name for what is measured, in place of the measure's code: results under it are used again whatever the
         code is now.
@@ -67,6 +69,10 @@ def sweep(
     Raises, before anything is measured, what `load` raises for a name or a step, and DuplicateCheckpoints; then
     MeasureFailed, which names the step.  What was measured before an error or an interrupt is kept.
     """
+    if isinstance(name, (list, tuple)):
+        options = {"label": label, "version": version, "keep": keep, "workers": workers, "free": free}
+        options |= {"duplicates": duplicates, "dtype": dtype, "device": device, "progress": progress}
+        return _several(name, steps, measure, options)
     _check(measure, duplicates, workers, dtype, label, version, keep)
     places = audit.checkpoint_places(name, steps)
     weights = audit.check(places, duplicates, progress=progress)
@@ -84,6 +90,17 @@ def sweep(
     finally:
         _free_leftovers(fetched)
     return Sweep(places[0].name, kept)
+
+
+def _several(names, steps, measure, options) -> "dict[str, Sweep]":
+    """One sweep after another; a name or a step that is not there is told before any of them begins."""
+    if not names:
+        raise ValueError("sweep needs at least one name, as in ['tiny-pythia-91k', 'tiny-pythia'], but none came.")
+    checked = ("duplicates", "workers", "dtype", "label", "version", "keep")
+    _check(measure, *(options[key] for key in checked))
+    steps = list(steps) if hasattr(steps, "__next__") else steps  # each name reads them anew
+    steps = {name: [place.step for place in audit.checkpoint_places(name, steps)] for name in names}
+    return {name: sweep(name, steps[name], measure, **options) for name in names}
 
 
 def _check(measure, duplicates, workers, dtype, label, version, keep):

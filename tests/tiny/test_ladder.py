@@ -81,6 +81,14 @@ def test_logs_of_what_does_not_ship():
     assert train.training_log("tiny-pythia-seed1")["step"][-1] == train.STEPS
 
 
+def test_the_log_of_the_control_at_another_rate():
+    control, own = train.training_log("tiny-pythia", peak=0.002), train.training_log("tiny-pythia")
+    assert control["step"][-1] == train.STEPS and control["loss_stories"][0] == own["loss_stories"][0]
+    assert control["loss_stories"][-1] != own["loss_stories"][-1]
+    with pytest.raises(ValueError, match="only that of 'tiny-pythia' at 0.002"):
+        train.training_log("tiny-pythia", peak=0.5)
+
+
 # ---------------------------------------------------------------------------------------------------- provenance
 
 
@@ -118,6 +126,13 @@ def test_the_shipped_steps_begin_at_the_recipe_s_first_weights(name):
     shipped = load_file(logs.WEIGHTS / name / "step0" / "model.safetensors")
     made = models.new_model(name).state_dict()
     assert shipped.keys() == made.keys() and all(torch.equal(made[key].half(), shipped[key]) for key in made)
+
+
+def test_the_recipe_makes_the_log_of_the_control():
+    made, log = evaluate(advanced("tiny-pythia", 0, 2, peak=2e-3), 0), train.training_log("tiny-pythia", peak=0.002)
+    at = list(log["step"]).index(2)
+    assert max(abs(value - log[key][at]) for key, value in made.items()) < 0.004
+    assert far("tiny-pythia", 0, advanced("tiny-pythia", 0, 2, peak=2e-3), 2) > 0.008
 
 
 def test_the_peak_rate_of_a_training_is_kept(tmp_path, monkeypatch):

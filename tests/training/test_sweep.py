@@ -55,6 +55,41 @@ def own_results(tmp_path, monkeypatch):
     return tmp_path / "own" / "sweeps"
 
 
+# ---------------------------------------------------------------------------------------------- several names
+
+
+def test_several_names_are_as_many_sweeps(calls):
+    names = ["tiny-pythia-91k", "tiny-pythia-91k-seed1", "tiny-pythia"]
+    measure = functools.partial(counted, calls=calls)
+    found = sweep(names, [600, 6200], measure, version=1)
+    assert list(found) == names and all(each.steps == (600, 6200) and each.name == name for name, each in found.items())
+    for name, each in found.items():
+        alone = sweep(name, (600, 6200), measure, version=1)
+        assert (each.array("row") == alone.array("row")).all()
+        assert each[600]["row"].shape == (load(name).spec.width,)
+    assert len(calls_in(calls)) == 6  # those alone were kept
+    assert not np.array_equal(found[names[0]][600]["row"], found[names[1]][600]["row"])
+
+
+def test_all_steps_of_each(calls):
+    found = sweep(("tiny-pythia-5m", "tiny-pythia-91k-seed2"), None, loss, keep=False)
+    assert {name: each.steps for name, each in found.items()} == {
+        "tiny-pythia-5m": (6200,), "tiny-pythia-91k-seed2": (600, 1400, 6200)}  # fmt: skip
+
+
+def test_what_is_not_there_is_told_before_anything_is_measured(calls):
+    measure = functools.partial(counted, calls=calls)
+    with pytest.raises(errors.ModelNotFound, match="tiny-pythia-92k"):
+        sweep(["tiny-pythia-91k", "tiny-pythia-92k"], [600], measure, keep=False)
+    with pytest.raises(errors.StepNotFound, match="6200"):
+        sweep(["tiny-pythia-91k", "tiny-pythia-5m"], iter([600]), measure, keep=False)
+    with pytest.raises(ValueError, match="at least one name"):
+        sweep([], [600], measure)
+    with pytest.raises(TypeError, match="sweep needs a measure"):
+        sweep(["tiny-pythia-91k"], [600])
+    assert calls_in(calls) == []
+
+
 # -------------------------------------------------------------------------------------------- what comes back
 
 
