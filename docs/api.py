@@ -47,7 +47,9 @@ PUBLIC = {
         "ModelNotFound", "StepNotFound", "ModelRefused", "ModelDamaged", "HubUnreachable", "DiskFull", "ModelTooLarge",
         "DuplicateCheckpoints", "MeasureFailed",
     ],
-    "pythia_course.tiny.corpus": ["batch", "training_document", "held_out", "encode", "decode", "planted_at"],
+    "pythia_course.tiny.corpus": [
+        "batch", "training_document", "held_out", "encode", "decode", "planted_at", "END_OF_TEXT",
+    ],
     "pythia_course.tiny.models": ["new_model"],
     "pythia_course.tiny.train": ["train", "training_log", "Run"],
     "pythia_course.tiny.evaluate": ["evaluate", "document_loss", "evaluation_documents"],
@@ -57,7 +59,7 @@ PUBLIC = {
     "pythia_course.tiny.seeds": ["length_losses"],
     "pythia_course.tiny.sources": ["true_weather"],
     "pythia_course.tiny.sums": ["readable_sums"],
-    "pythia_course.tiny.words": ["EVERYDAY", "HEROES", "NAMES", "PLANTED"],
+    "pythia_course.tiny.words": ["EVERYDAY", "HEROES", "NAMES", "PLANTED", "TOWNS"],
 }  # fmt: skip
 OPENING = """\
 # What is public

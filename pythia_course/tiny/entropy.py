@@ -107,7 +107,7 @@ def together(by_source, seed=SEED):
 def entropies():
     """Nats a document, given its source, where a formula or a full count gives them: {source: entropy}.
 
-    The others' documents cannot be counted, there are too many: of these there are probabilities, one by one, and
+    The others' documents are too many to count: of these there are probabilities, one by one, and
     a mean of their logarithms over as many documents as one cares to draw.
     """
     return {

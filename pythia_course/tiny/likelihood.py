@@ -18,7 +18,7 @@ from .readings import dialogue, story, zipf
 
 
 def log_probability(source, text, whole=True):
-    """ln of the probability that this source writes this text; -inf where it cannot.
+    """ln of the probability that this source writes this text; -inf where it does not.
 
     whole: False for the beginning of an echo, which a row of the evaluation may cut behind its first line.
     """
