@@ -68,4 +68,5 @@ define install
 @$(PYTHON) -m venv $(VENV)
 $(BIN)/python -m pip install -c constraints.txt -e "$(1)"
 @cp -R jupyter/. $(VENV)/share/jupyter/
+@mkdir -p $(VENV)/etc && cp -R ipython $(VENV)/etc/
 endef

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "pythia_course"
-FRONT_DOOR = "pythia_course"  # what stands in pythia_course/__init__.py and short_names.py
+FRONT_DOOR = "pythia_course"  # __init__.py and the two modules that it installs
 IMAGE = ROOT / "docs" / "images" / "rooms.svg"
 
 
@@ -20,7 +20,7 @@ def modules() -> list[Path]:
 def room_of(path: Path) -> str:
     """The room that a file belongs to: the first name below the package."""
     first = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    return FRONT_DOOR if first in ("__init__", "short_names") else first
+    return FRONT_DOOR if first in ("__init__", "missing_names", "short_names") else first
 
 
 @cache

@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pythia_course import short_names
+from pythia_course import missing_names, short_names
 from pythia_course.machine.versions import warn_of_untried
 from pythia_course.suite import steps
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["checks", "errors", "load", "measures", "plots", "steps", "suite", "tiny", "widgets"]
 
 short_names.install()
+missing_names.install()
 warn_of_untried()
 
 
