@@ -8,8 +8,9 @@ so that cutting into tokens adds nothing; `<|endoftext|>` costs what it costs th
 is read from its beginning, and what stood before says nothing of it, so there is no context to infer from but its own.
 A text that two sources could write is counted for its own source alone; that a planted sentence may come instead, one
 document in 230, is left out: both make the floor lower by less than 0.0002.  It is the loss of those who know the
-program; the logged losses are of 32 documents a source, chosen by their texts, so a model may fall below by luck:
-compare document by document, as `above_floor` does, and mind its standard error.
+program; the logged losses are of 32 documents a source, chosen by their texts and none twice, so a model may fall below
+by luck, or by expecting common documents too seldom: compare document by document, as `above_floor` does, mind its
+standard error, and take a model a little below for no proof of anything.
 """
 
 import math

@@ -14,6 +14,7 @@ from pythia_course.tiny.dice import Dice
 from pythia_course.tiny.entropy import document_shares, surprise
 from pythia_course.tiny.evaluate import evaluation_documents, padded
 from pythia_course.tiny.logs import training_log
+from pythia_course.tiny.outcomes import every_outcome
 
 LADDER, LARGEST = suite.LADDER, "tiny-pythia-26m"
 FIVE = (*LADDER, LARGEST)
@@ -180,6 +181,17 @@ def test_no_document_of_the_log_comes_twice():
         assert len(set(texts)) == 32 and len(set(drawn[:200])) < 190
 
 
+@says("13", "a model that thinks common functions a little less common than they are would be below the program on these "
+      "32, by three standard errors, and above it on all that the program writes")  # fmt: skip
+def test_the_choice_of_documents_can_be_beaten():
+    program_s = every_outcome(sources.python)
+    total = sum(p**0.9 for p in program_s.values())
+    more = {text: np.log(p) - np.log(p**0.9 / total) for text, p in program_s.items()}
+    here = np.array([more[document.text] for document in corpus.held_out("python", 32)])
+    assert here.mean() < -3 * here.std(ddof=1) / 32**0.5
+    assert sum(p * more[text] for text, p in program_s.items()) > 0
+
+
 def fit(sizes, values):
     """α of a power law through these, by least squares in logarithms."""
     x, y = np.log(sizes) - np.mean(np.log(sizes)), np.log(values)
@@ -194,7 +206,8 @@ def fit(sizes, values):
     "times nearer to it than the one we got.",
     "The law with a fitted floor went through all three points without any error, and declared 0.692 to be "
     "irreducible; the 5M model is below that.",
-    "Three numbers through three points always fit, to the last digit.",
+    "Three numbers can be made to go through our three points exactly",
+    "So it is with the other two seeds: the 5M is eleven times as far from the floor as promised, and below the fitted E.",
 )
 def test_both_bets_are_lost():
     n = np.array([PARAMETERS[name] for name in LADDER], float)
@@ -211,6 +224,12 @@ def test_both_bets_are_lost():
         low, high = (middle, high) if slopes[0] < slopes[1] else (low, middle)
     assert abs(slopes[0] - slopes[1]) < 1e-6 and round(floor + middle, 3) == 0.692
     assert end[3] < middle - 0.005 and end[2] > middle
+    for seed in (1, 2):
+        end = np.array([excess(name, seed)[-1] for name in LADDER])
+        alpha = fit(n[:3], end[:3])
+        said = np.exp(np.log(end[:3]).mean() - alpha * (np.log(n[3]) - np.log(n[:3]).mean()))
+        slopes = np.diff(np.log(end[:3] - end[3])) / np.diff(np.log(n[:3]))
+        assert round(end[3] / said) == 11 and slopes[0] < slopes[1]  # with E at the 5M's loss still bent: E is above it
 
 
 def floor_of_the_corpus():
@@ -228,15 +247,17 @@ def test_the_exponent_hangs_on_the_count():  # fmt: skip
     assert np.round(found, 2).tolist() == [1.38, 1.01, 0.90, 0.73]
 
 
-@says("13", "And the 26M model is no better than the 5M.", "From there on size buys nothing on this corpus, in this "
-      "training: what is left above the floor is not for want of parameters.")  # fmt: skip
+@says("13", "And the 26M model is no better than the 5M.", "So far as one run of it can show, trained at "
+      "half the rate, size has stopped paying: five times the parameters, and what is left above the floor is still "
+      "there.")  # fmt: skip
 def test_the_largest_is_no_better():
     assert excess(LARGEST)[-1] > excess("tiny-pythia-5m")[-1] > 0.005
     assert excess(LARGEST)[-1] - excess("tiny-pythia-5m")[-1] < 0.005
 
 
 @says("13", "At the lower rate the 1M model is a little worse, not better.",
-      "So the lower rate is not why the 5M model wins.", "One run of each")  # fmt: skip
+      "So nothing suggests that the 5M model owes its "
+      "lead to the lower rate.", "One run of each, and a difference smaller than that between two seeds")  # fmt: skip
 def test_the_control_at_the_other_rate():
     control, own = excess("tiny-pythia", peak=0.002)[-8:], excess("tiny-pythia")[-8:]
     assert (control > own).all() and (own > excess("tiny-pythia-5m")[-8:]).all()
@@ -244,20 +265,20 @@ def test_the_control_at_the_other_rate():
 
 @says(
     "13",
-    "Between 91k and 281k, what is above the floor falls by a factor of fifteen, and after that by little more than "
-    "two at each step.",
+    "Between 91k and 281k, what is above the floor falls by a factor of fifteen; from there to 1M by two; to 5M, for "
+    "five times the parameters, by 1.7 (in the other two seeds by 1.3 and 1.4).",
     "That is no power law.",
     "Echoes fall by a factor of twenty at once.",
 )
 def test_one_large_step_and_small_ones():
     end = [excess(name)[-1] for name in LADDER]
     ratios = np.divide(end[:-1], end[1:])
-    assert round(ratios[0]) == 15 and (ratios[1:] < 2.3).all()
+    assert [round(ratios[0]), round(ratios[1]), round(ratios[2], 1)] == [15, 2, 1.7]
     echoes = [excess(name, source="echoes")[-1] for name in LADDER]
     assert 19 < echoes[0] / echoes[1] < 21
     for seed in (1, 2):
         end = [excess(name, seed)[-1] for name in LADDER]
-        assert end[0] / end[1] > 12 > 3 > end[1] / end[2]
+        assert end[0] / end[1] > 12 > 3 > end[1] / end[2] and round(end[2] / end[3], 1) == {1: 1.3, 2: 1.4}[seed]
 
 
 @says("13", "Each source has a curve of its own, and the whole is their sum.")
@@ -270,13 +291,16 @@ def test_the_sources_differ():
 @says(
     "13",
     "What the larger models have for them and the smallest has not is known from lesson 06: an induction head.",
-    "The smallest model has three: tables, weather and Python.",
+    "The smallest model has three: tables, weather and Python (the mark of 0.05 is ours, but with 0.04 or 0.1 it would "
+    "be the same three).",
     "It has neither of the two heads, at any step of its training, and that is so in all three seeds.",
 )
 def test_what_the_smallest_lacks():
     skills = ("previous_token", "induction", *sources.SOURCES)
     has = {skill for skill in skills if reached("tiny-pythia-91k", skill) < np.inf}
     assert has == {"tables", "weather", "python"} and len(skills) == 10
+    for mark in (0.04, 0.1):
+        assert {s for s in sources.SOURCES if (excess("tiny-pythia-91k", source=s) < mark).any()} == has
     for seed in (0, 1, 2):
         assert log("tiny-pythia-91k", seed)["previous_token"].max() < 0.3
         assert log("tiny-pythia-91k", seed)["induction"].max() < 0.05
@@ -286,8 +310,9 @@ def test_what_the_smallest_lacks():
 @says(
     "13",
     "With size, skills come sooner: induction at 1,900, 700, 600 and 600 steps.",
-    "But sooner has an end: from the 5M to the 26M model, the heads and most sources gain nothing more.",
-    "So look our two largest; the three smaller ones show what happens below.",
+    "But sooner has an end: from the 5M to the 26M model, only lists come much sooner; the other nine stay within 200 "
+    "steps of where they were.",
+    "Our two largest models agree with that; the three smaller ones show what happens further down.",
 )
 def test_sooner_and_no_sooner():
     assert [reached(name, "induction") for name in FIVE[1:]] == [1900, 700, 600, 600]
@@ -296,9 +321,8 @@ def test_sooner_and_no_sooner():
             when = [reached(name, skill, seed) for name in LADDER[1:]]
             assert when == sorted(when, reverse=True)
     skills = ("previous_token", "induction", *sources.SOURCES)
-    sooner = [skill for skill in skills if reached(LARGEST, skill) < 0.85 * reached("tiny-pythia-5m", skill)]
-    assert len(sooner) <= 3 and "induction" not in sooner
-    assert reached("tiny-pythia-5m", "previous_token") - reached(LARGEST, "previous_token") <= 100  # a row of the log
+    later = {skill: reached(LARGEST, skill) - reached("tiny-pythia-5m", skill) for skill in skills}
+    assert later.pop("lists") < -1000 and len(later) == 9 and max(map(abs, later.values())) <= 200
 
 
 def same_cost(cheap, dear):
@@ -422,7 +446,8 @@ def test_size_and_luck():
     "13",
     "Size buys accuracy at every step of this ladder, most at its lower end.",
     "And in the two smallest, more training takes some of it back: 0.07 of 0.25 and of 0.40",
-    "The loss of our tiny models, on the whole corpus, falls to the end.",
+    "The loss of our tiny models, on the whole corpus, shows no such rise: each has its lowest value in the last 800 "
+    "steps.",
 )
 def test_the_published_ones():
     curves = [zero_shot(name) for name in suite.PYTHIAS[2:]]
