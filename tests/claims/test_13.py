@@ -170,8 +170,10 @@ def test_what_it_has_read_is_nearer():
     assert np.mean([text in met for text in read]) > 0.5  # in a twentieth of the training already
 
 
-@says("13", "no document is taken twice, which leaves too few of the common ones")
+@says("13", "no document is taken twice, which leaves too few of the common ones",
+      "and these are 32 documents a source, none taken twice")  # fmt: skip
 def test_no_document_of_the_log_comes_twice():
+    assert all(len({d.text for d in corpus.held_out(source, 32)}) == 32 for source in sources.SOURCES)
     for source in ("lists", "python"):
         texts = [document.text for document in corpus.held_out(source, 32)]
         dice, drawn = Dice("again", source), []
@@ -181,8 +183,8 @@ def test_no_document_of_the_log_comes_twice():
         assert len(set(texts)) == 32 and len(set(drawn[:200])) < 190
 
 
-@says("13", "a model that thinks common functions a little less common than they are would be below the program on these "
-      "32, by three standard errors, and above it on all that the program writes")  # fmt: skip
+@says("13", "a model that makes common functions a little less probable than they are would be below the program "
+      "on these 32, by three standard errors, and above it on all that the program writes")  # fmt: skip
 def test_the_choice_of_documents_can_be_beaten():
     program_s = every_outcome(sources.python)
     total = sum(p**0.9 for p in program_s.values())
@@ -207,7 +209,8 @@ def fit(sizes, values):
     "The law with a fitted floor went through all three points without any error, and declared 0.692 to be "
     "irreducible; the 5M model is below that.",
     "Three numbers can be made to go through our three points exactly",
-    "So it is with the other two seeds: the 5M is eleven times as far from the floor as promised, and below the fitted E.",
+    "So it is with the other two seeds: the 5M is eleven times as far from the floor as promised, and below the "
+    "fitted E.",
 )
 def test_both_bets_are_lost():
     n = np.array([PARAMETERS[name] for name in LADDER], float)
@@ -248,8 +251,8 @@ def test_the_exponent_hangs_on_the_count():  # fmt: skip
 
 
 @says("13", "And the 26M model is no better than the 5M.", "So far as one run of it can show, trained at "
-      "half the rate, size has stopped paying: five times the parameters, and what is left above the floor is still "
-      "there.")  # fmt: skip
+      "half the rate, size has stopped paying: with five times the parameters, what is left above the floor is "
+      "still there.")  # fmt: skip
 def test_the_largest_is_no_better():
     assert excess(LARGEST)[-1] > excess("tiny-pythia-5m")[-1] > 0.005
     assert excess(LARGEST)[-1] - excess("tiny-pythia-5m")[-1] < 0.005
@@ -446,7 +449,7 @@ def test_size_and_luck():
     "13",
     "Size buys accuracy at every step of this ladder, most at its lower end.",
     "And in the two smallest, more training takes some of it back: 0.07 of 0.25 and of 0.40",
-    "The loss of our tiny models, on the whole corpus, shows no such rise: each has its lowest value in the last 800 "
+    "The loss of our tiny models, on the whole corpus, shows no such turn: each has its lowest value in the last 800 "
     "steps.",
 )
 def test_the_published_ones():
