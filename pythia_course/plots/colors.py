@@ -13,7 +13,7 @@ COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#00
 MODELS = {
     "tiny-pythia": "#0072B2",
     "tiny-pythia-sequential": "#3F97D2",
-    "tiny-pythia-91k": "#2A9D8F",
+    "tiny-pythia-91k": "#6A994E",
     "tiny-pythia-281k": "#1B8A9A",
     "tiny-pythia-5m": "#2F3E9E",
     "tiny-pythia-26m": "#2A0F5E",
