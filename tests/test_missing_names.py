@@ -1,6 +1,8 @@
 """A cell run without those above it, in a real kernel: its NameError says where the menu runs them."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,14 @@ def test_a_name_from_a_cell_above_is_explained(kernel):
 def test_other_errors_are_shown_as_ever(kernel, code):
     text = told(kernel, code)
     assert "Error" in text and "Run All Above" not in text
+
+
+def test_a_kernels_start_leaves_no_name_and_does_not_yet_import_the_course():
+    """What an import has to say (machine/versions.py) would be lost before the first cell."""
+    start = (ROOT / "ipython/startup/pythia-course.py").read_text(encoding="utf-8")
+    code = f"import sys; names = {{}}; exec({start!r}, names); print(*names, 'pythia_course' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["__builtins__", "False"]
 
 
 def test_whoever_handles_errors_of_cells_already_goes_on_doing_so(kernel):
