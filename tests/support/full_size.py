@@ -13,7 +13,8 @@ from support import hub_folders, limits
 from support.hub_server import Hub
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
-LESSONS = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+# Those that open the learner's model: the others name theirs, since checkpoints, data or sizes of it are the subject.
+LESSONS = [path for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")) if "load()" in path.read_text(encoding="utf-8")]
 FIRST, SECOND = LESSONS[::2], LESSONS[1::2]  # in two test files, so that two workers share them
 (VERSUS,) = NOTEBOOKS.glob("*_vs_gpt2.ipynb")
 BINDER = 2000  # MB that a Binder gives
@@ -70,6 +71,6 @@ def run_lesson(path, hub, tmp_path, megabytes=BINDER):
 
 def assert_shows_full_size(path, shown):
     """The run was of the large model, and drew."""
-    assert "pythia-160m" in shown and "<Figure" in shown
+    assert "pythia-160m" in shown and "image/png" in shown
     # what only a real GPT-2 has, so that a lesson in which the name is spelt otherwise does not pass unmoved
     assert "tied to the embedding" in shown or path != VERSUS
