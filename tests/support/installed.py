@@ -14,7 +14,6 @@ from support.lab import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_IN_A_WHEEL = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "runs")
-ALT_TEXT = "pythia-course-alt-text"
 PATIENCE = 240  # seconds, for a JupyterLab that is started for the first time on a busy machine
 SCRIPTS = "Scripts" if os.name == "nt" else "bin"
 
@@ -33,19 +32,31 @@ def install(wheel, folder):
     subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=300)
     pip = [folder / SCRIPTS / "python", "-m", "pip", "install", "--no-deps", "--no-index", wheel]
     subprocess.run(pip, check=True, capture_output=True, timeout=300)
+    return _borrow(folder)
+
+
+def bare_environment(folder):
+    """An environment with all that the course needs and nothing of the course; gives its folder."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True, timeout=300)
+    return _borrow(folder)
+
+
+def _borrow(folder):
+    """Puts the packages of the tests' own behind an environment's, pip too where it has none; gives its folder."""
     paths = {"base": str(folder), "platbase": str(folder)}
     own = Path(sysconfig.get_path("purelib", "venv", paths))
     (own / "borrowed.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
     extensions = Path("share", "jupyter", "labextensions")
-    _borrow(sys.prefix / extensions, folder / extensions)
+    _link(sys.prefix / extensions, folder / extensions)
     return folder
 
 
-def _borrow(there, here):
-    """Link the extensions of the packages behind, such as anywidget's; the wheel must bring the course's itself."""
+def _link(there, here):
+    """Link the extensions of the packages behind, such as anywidget's; the course must bring its own."""
     for path in there.rglob("package.json"):
         other = here / path.parent.relative_to(there)
-        if ALT_TEXT not in path.parts and not other.exists():
+        of_the_course = any(part.startswith("pythia-course") for part in path.parts[-3:])
+        if not of_the_course and not other.exists():
             other.parent.mkdir(parents=True, exist_ok=True)
             other.symlink_to(path.parent, target_is_directory=True)
 

@@ -45,7 +45,11 @@ def memory_limit(megabytes: float):
 
 def run(command, folder: Path | None = None, **options) -> subprocess.CompletedProcess:
     """Run a Python command line, and all that it starts, inside a cgroup; without one, free."""
-    command = [sys.executable, *command]
+    return run_program([sys.executable, *command], folder, **options)
+
+
+def run_program(command, folder: Path | None = None, **options) -> subprocess.CompletedProcess:
+    """The same for any program."""
     if folder is not None:  # the shell enters first, so that not a page of Python's is outside
         command = ["sh", "-c", f'echo $$ > {folder}/cgroup.procs && exec "$@"', "sh", *command]
     return subprocess.run(command, capture_output=True, text=True, **options)
