@@ -6,6 +6,7 @@ import shutil
 import tempfile
 
 import pytest
+from support.kernels import Nursery
 from support.lab import browser  # noqa: F401  (a fixture, for every test)
 
 # Before any import reads them. pytest-xdist's workers, subprocesses and notebook kernels inherit them.
@@ -16,6 +17,16 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 # Nothing listens on this port of the machine itself; a test of downloads names a loopback server of its own.
 os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+
+def pytest_configure(config):
+    """Notebooks under nbval get kernels that have imported other people's libraries: seconds less for each."""
+    if getattr(config.option, "nbval", False):
+        from jupyter_client.provisioning import local_provisioner
+
+        nursery = Nursery()
+        local_provisioner.launch_kernel = nursery.start
+        config.add_cleanup(nursery.close)
 
 
 @pytest.fixture(autouse=True)
