@@ -23,19 +23,21 @@ class Nursery:
     """Starts kernels; `start` takes the place of jupyter_client's `launch_kernel`."""
 
     _server = None
+    seconds = 0.0  # processor time of the kernels that have ended
 
     def start(self, cmd, cwd=None, env=None, **ignored):
         """The process of a kernel with this command line; what it prints to its terminal goes nowhere."""
         _, module, name, *arguments = cmd
         if (module, name) != ("-m", "ipykernel_launcher"):
             raise ValueError(f"only Python kernels are born here, but {cmd} came.")
-        return Kernel(self, self.ask({"arguments": arguments, "cwd": cwd, "env": dict(env or os.environ)}))
+        where = {"cwd": str(cwd or os.getcwd()), "env": dict(env or os.environ)}
+        return Kernel(self, self.ask({"arguments": arguments, **where}))
 
     def ask(self, what):
         if self._server is None:
             own = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-            self._server = subprocess.Popen([sys.executable, "-P", __file__], env=own, **pipes)
+            self._server = subprocess.Popen([sys.executable, __file__], env=own, **pipes)
         print(json.dumps(what), file=self._server.stdin, flush=True)
         return json.loads(self._server.stdout.readline())
 
@@ -55,7 +57,8 @@ class Kernel:
 
     def poll(self):
         if self.returncode is None:
-            self.returncode = self._nursery.ask({"ended": self.pid})
+            self.returncode, seconds = self._nursery.ask({"ended": self.pid})
+            self._nursery.seconds += seconds
         return self.returncode
 
     def wait(self, timeout=None):
@@ -79,6 +82,7 @@ class Kernel:
 
 def serve():
     """A request and an answer a line, until there are no more."""
+    del sys.path[0]  # the folder of this file, which a kernel does not look in
     for name in BEFOREHAND:
         __import__(name)
     answers = os.fdopen(os.dup(1), "w")
@@ -91,9 +95,9 @@ def serve():
 
 
 def ended(pid):
-    """How a kernel ended, as subprocess counts it, or None while it runs."""
-    done, status = os.waitpid(pid, os.WNOHANG)
-    return os.waitstatus_to_exitcode(status) if done else None
+    """(how a kernel ended, as subprocess counts it, or None while it runs; its processor seconds)"""
+    done, status, used = os.wait4(pid, os.WNOHANG)
+    return (os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime) if done else (None, 0)
 
 
 def fork(what):
@@ -125,7 +129,7 @@ def be_a_kernel(arguments, cwd, env):
         os.dup2(nowhere, descriptor)
     os.environ.clear()
     os.environ.update(env)
-    os.chdir(cwd or os.getcwd())
+    os.chdir(cwd)
     matplotlib.rcParams["backend"] = env.get("MPLBACKEND", INLINE)
     np.random.seed()  # as a fresh process would have one of its own
     sys.argv[1:] = arguments
