@@ -5,6 +5,7 @@ imported by each kernel itself, with its own environment, folder and search path
 knows nothing of this and starts each kernel from nothing.
 """
 
+import gc
 import json
 import os
 import signal
@@ -85,6 +86,8 @@ def serve():
     del sys.path[0]  # the folder of this file, which a kernel does not look in
     for name in BEFOREHAND:
         __import__(name)
+    gc.collect()
+    gc.freeze()  # so that no kernel's collections touch, and copy, what all of them share
     answers = os.fdopen(os.dup(1), "w")
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 1)

@@ -43,12 +43,18 @@ def memory_limit(megabytes: float):
         folder.rmdir()
 
 
-def run(command, folder: Path | None = None, **options) -> subprocess.CompletedProcess:
-    """Run a Python command line, and all that it starts, inside a cgroup; without one, free."""
+def entering(command, folder: Path | None = None) -> list[str]:
+    """The line that runs a Python command line, and all that it starts, inside a cgroup; without one, free."""
     command = [sys.executable, *command]
-    if folder is not None:  # the shell enters first, so that not a page of Python's is outside
-        command = ["sh", "-c", f'echo $$ > {folder}/cgroup.procs && exec "$@"', "sh", *command]
-    return subprocess.run(command, capture_output=True, text=True, **options)
+    if folder is None:
+        return command
+    # the shell enters first, so that not a page of Python's is outside
+    return ["sh", "-c", f'echo $$ > {folder}/cgroup.procs && exec "$@"', "sh", *command]
+
+
+def run(command, folder: Path | None = None, **options) -> subprocess.CompletedProcess:
+    """Run it so."""
+    return subprocess.run(entering(command, folder), capture_output=True, text=True, **options)
 
 
 # How a program says that memory was short: the course's refusal, Python's, and what a notebook says of a kernel's end.
