@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture
-def nursery(pytestconfig):
+def kernel_nursery(pytestconfig):
     """Where kernels come from that need not import other people's libraries."""
     return pytestconfig.stash[NURSERY]
 

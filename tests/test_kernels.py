@@ -46,37 +46,37 @@ print(matplotlib.get_backend(), matplotlib.pyplot.get_fignums())
 """
 
 
-def test_a_kernel_finds_what_it_would_if_started_from_nothing(nursery, tmp_path, monkeypatch):
+def test_a_kernel_finds_what_it_would_if_started_from_nothing(kernel_nursery, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHIA_COURSE_MODEL", "tiny-gpt2")
     from jupyter_client.launcher import launch_kernel
 
     with kernel(launch_kernel, tmp_path, monkeypatch) as (_, printed):
         expected = printed(SURROUNDINGS)
-    with kernel(nursery.start, tmp_path, monkeypatch) as (_, printed):
+    with kernel(kernel_nursery.start, tmp_path, monkeypatch) as (_, printed):
         assert printed(SURROUNDINGS) == expected
     assert "'PYTHIA_COURSE_MODEL', 'tiny-gpt2'" in expected and str(tmp_path) in expected and "inline" in expected
 
 
-def test_kernels_share_nothing_that_one_of_them_changed(nursery, tmp_path, monkeypatch):
+def test_kernels_share_nothing_that_one_of_them_changed(kernel_nursery, tmp_path, monkeypatch):
     draw = "import numpy, torch, os; print(numpy.random.rand(), torch.is_grad_enabled(), os.environ.get('LEFT'))"
-    with kernel(nursery.start, tmp_path, monkeypatch) as (_, printed):
+    with kernel(kernel_nursery.start, tmp_path, monkeypatch) as (_, printed):
         first = printed(draw)
         printed("torch.set_grad_enabled(False); os.environ['LEFT'] = 'behind'")
-    with kernel(nursery.start, tmp_path, monkeypatch) as (_, printed):
+    with kernel(kernel_nursery.start, tmp_path, monkeypatch) as (_, printed):
         second = printed(draw)
     assert first != second and first.split()[1:] == second.split()[1:] == ["True", "None"]
 
 
-def test_the_end_of_a_kernel_is_known(nursery, tmp_path, monkeypatch):
-    with kernel(nursery.start, tmp_path, monkeypatch) as (manager, printed):
-        process, before = manager.provisioner.process, nursery.seconds
+def test_the_end_of_a_kernel_is_known(kernel_nursery, tmp_path, monkeypatch):
+    with kernel(kernel_nursery.start, tmp_path, monkeypatch) as (manager, printed):
+        process, before = manager.provisioner.process, kernel_nursery.seconds
         assert printed("print(1)") == "1\n" and process.poll() is None
         process.kill()
-        assert process.wait(10) == -signal.SIGKILL == process.poll() and nursery.seconds > before
-    with kernel(nursery.start, tmp_path, monkeypatch) as (manager, printed):  # the others live on
+        assert process.wait(10) == -signal.SIGKILL == process.poll() and kernel_nursery.seconds > before
+    with kernel(kernel_nursery.start, tmp_path, monkeypatch) as (manager, printed):  # the others live on
         assert printed("print(2)") == "2\n"
 
 
-def test_only_kernels_are_born_there(nursery):
+def test_only_kernels_are_born_there(kernel_nursery):
     with pytest.raises(ValueError, match="only Python kernels"):
-        nursery.start([sys.executable, "-m", "jupyterlab"])
+        kernel_nursery.start([sys.executable, "-m", "jupyterlab"])
