@@ -37,8 +37,11 @@ from nbclient import NotebookClient
 
 sys.path.insert(0, sys.argv[1])
 if sys.argv[3] == "forked":
+    import atexit
     from support.kernels import Nursery
-    local_provisioner.launch_kernel = Nursery().start
+    nursery = Nursery()
+    atexit.register(nursery.close)
+    local_provisioner.launch_kernel = nursery.start
 where = {"metadata": {"path": sys.argv[2]}}
 for line in sys.stdin:
     failure, path = None, json.loads(line)
@@ -86,8 +89,10 @@ class Runner:
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
-    """A hub with pythia-160m, gpt2 and a narrow GPT-2, in the hub's own layout; its models and the cache, which starts
-    empty, are shared by the workers of a session."""
+    """A hub with pythia-160m, gpt2 and a narrow GPT-2, in the hub's own layout, and a cache that starts empty.
+
+    The files and the cache are the same for both workers of a session.
+    """
     here = tmp_path_factory.getbasetemp()
     here = (here.parent if "PYTEST_XDIST_WORKER" in os.environ else here) / "full-size"
     with FileLock(f"{here}.lock"):

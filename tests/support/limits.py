@@ -7,6 +7,7 @@ import sys
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 
 MB = 10**6
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -40,7 +41,7 @@ def memory_limit(megabytes: float):
         yield folder
     finally:
         _empty(folder)
-        folder.rmdir()
+        _remove(folder)
 
 
 def entering(command, folder: Path | None = None) -> list[str]:
@@ -110,3 +111,15 @@ def _empty(folder: Path) -> None:
             os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
             pass
+
+
+def _remove(folder: Path, seconds: float = 10) -> None:
+    """Remove a cgroup that is empty, or nearly: a process that gives much memory back takes its time."""
+    end = monotonic() + seconds
+    while True:
+        try:
+            return folder.rmdir()
+        except OSError:
+            if monotonic() > end:
+                raise
+            sleep(0.05)
