@@ -87,13 +87,15 @@ def test_the_second_copy_of_an_unseen_echo_is_easy(pythia):
 
 def continuations(lm, n):
     """The first three sentences of held-out stories, and how the model goes on, its likeliest token each time."""
-    for document in corpus.held_out("stories", n):
-        prompt = ". ".join(document.text.split(". ")[:3]) + "."
-        ids = torch.tensor([lm.tokenizer(prompt)["input_ids"]])
-        out = lm.model.generate(
-            ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=70, pad_token_id=1
-        )
-        yield prompt, lm.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
+    prompts = [". ".join(document.text.split(". ")[:3]) + "." for document in corpus.held_out("stories", n)]
+    rows = [lm.tokenizer(prompt)["input_ids"] for prompt in prompts]
+    width = max(map(len, rows))
+    ids = torch.tensor([[corpus.END_OF_TEXT] * (width - len(row)) + row for row in rows])  # all at once, side by side
+    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
+    out = lm.model.generate(ids, attention_mask=mask, do_sample=False, max_new_tokens=70, pad_token_id=1)
+    for prompt, new in zip(prompts, out[:, width:].tolist()):
+        end = new.index(corpus.END_OF_TEXT) if corpus.END_OF_TEXT in new else None
+        yield prompt, lm.tokenizer.decode(new[:end], skip_special_tokens=True)
 
 
 def test_stories_go_on_with_the_same_people_and_things(pythia):
