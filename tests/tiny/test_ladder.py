@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from pythia_course import load, suite
 from pythia_course.errors import ModelNotFound
-from pythia_course.tiny import corpus, logs, models, train
+from pythia_course.tiny import corpus, logs, models, sizes, train
 from pythia_course.tiny.evaluate import evaluate
 from pythia_course.training import pile
 
@@ -21,7 +21,7 @@ OTHERS = tuple(name for name in suite.SHIPPED if name not in suite.TINY)
 
 
 def test_the_sizes_are_what_their_names_say():
-    assert tuple(PARAMETERS) == suite.LADDER == tuple(models.LADDER)[:4]
+    assert tuple(PARAMETERS) == suite.LADDER == tuple(sizes.LADDER)[:4]
     for name, count in PARAMETERS.items():
         spec = load(name).spec
         assert suite.total(spec) == count
