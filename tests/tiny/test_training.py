@@ -53,7 +53,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(tmp_path, monkeypat
     monkeypatch.setenv("PYTHIA_COURSE_RUNS", str(unbroken))
     train.train("tiny-gpt2", **TEN_STEPS)
     process, state = start(broken), broken / "mine" / "resume.pt"
-    deadline = time.time() + 60
+    deadline = time.time() + 240
     while not state.exists() and time.time() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
