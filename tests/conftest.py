@@ -6,6 +6,9 @@ import shutil
 import tempfile
 
 import pytest
+from jupyter_client.provisioning import local_provisioner
+from support import costs
+from support.kernels import Nursery
 from support.lab import browser  # noqa: F401  (a fixture, for every test)
 
 # Before any import reads them. pytest-xdist's workers, subprocesses and notebook kernels inherit them.
@@ -16,6 +19,38 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 # Nothing listens on this port of the machine itself; a test of downloads names a loopback server of its own.
 os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+NURSERY = pytest.StashKey[Nursery]()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--costs", action="store_true", help="record what each file costs (tests/support/costs.json)")
+    parser.addoption("--quick", action="store_true", help="only the files that are recorded as cheap")
+
+
+def pytest_configure(config):
+    """Notebooks under nbval get kernels that have imported other people's libraries: seconds less for each."""
+    nursery = config.stash[NURSERY] = Nursery()
+    config.add_cleanup(nursery.close)
+    if config.option.nbval:
+        local_provisioner.launch_kernel = nursery.start
+    if config.option.costs:
+        config.pluginmanager.register(costs.Recorder(nursery))
+
+
+def pytest_ignore_collect(collection_path, config):
+    if config.option.quick and collection_path.suffix == ".py":
+        return not costs.is_quick(collection_path.relative_to(config.rootpath).as_posix()) or None
+
+
+def pytest_collection_modifyitems(items):
+    costs.dearest_first(items)
+
+
+@pytest.fixture
+def kernel_nursery(pytestconfig):
+    """Where kernels come from that need not import other people's libraries."""
+    return pytestconfig.stash[NURSERY]
 
 
 @pytest.fixture(autouse=True)

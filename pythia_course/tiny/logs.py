@@ -11,7 +11,7 @@ from pythia_course.machine.files import whole_file
 from pythia_course.suite.runs import run_folder
 
 from .corpus import SEED
-from .models import NAMES
+from .sizes import NAMES
 
 WEIGHTS = Path(__file__).parent / "weights"
 LOGS = Path(__file__).parent / "logs"  # of trainings whose weights do not ship

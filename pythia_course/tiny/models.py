@@ -3,7 +3,6 @@ The ladder: Pythia's block in four sizes.
 """
 
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,28 +10,9 @@ from transformers import GPT2Config, GPT2LMHeadModel, GPTNeoXConfig, GPTNeoXForC
 from transformers.models.gpt2.modeling_gpt2 import GPT2Block
 
 from .corpus import END_OF_TEXT, SEED
+from .sizes import LADDER, MIDDLE, POSITIONS, Size, size_of
 from .tokenizer import VOCABULARY
 
-
-class Size(NamedTuple):
-    """How large a model is: its layers, the width of its residual stream, the heads of a layer."""
-
-    layers: int
-    width: int
-    heads: int
-
-
-POSITIONS = 512
-MIDDLE = Size(4, 128, 4)  # of tiny-pythia and the other three of the 2×2
-LADDER = {  # name -> its size, smallest first; a name tells the parameters
-    "tiny-pythia-91k": Size(2, 32, 2),
-    "tiny-pythia-281k": Size(3, 64, 4),
-    "tiny-pythia": MIDDLE,  # a million
-    "tiny-pythia-5m": Size(6, 256, 8),
-    "tiny-pythia-26m": Size(8, 512, 8),
-}
-SQUARE = ("tiny-pythia", "tiny-pythia-sequential", "tiny-gpt2", "tiny-gpt2-parallel")
-NAMES = tuple(dict.fromkeys((*SQUARE, *LADDER)))  # all that can be trained
 COMMON = {
     "vocab_size": VOCABULARY,
     "tie_word_embeddings": False,
@@ -74,9 +54,7 @@ def model_class(config):
 
 def configuration(name):
     """The `transformers` configuration of one of NAMES."""
-    if name not in NAMES:
-        raise ValueError(f"No tiny model is called {name!r}; there are {', '.join(NAMES)}.")
-    layers, width, heads = LADDER.get(name, MIDDLE)
+    layers, width, heads = size_of(name)
     if name.startswith("tiny-pythia"):
         return GPTNeoXConfig(
             hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=4 * width,

@@ -14,7 +14,7 @@ from pythia_course.suite.runs import is_run_name, run_folder, runs_folder
 
 from .corpus import SEED, STEPS
 from .logs import WEIGHTS, own_name
-from .models import configuration
+from .sizes import size_of
 
 DTYPES = ("bfloat16", "float32")
 
@@ -31,7 +31,7 @@ class Order:
 
 def check(name, run, seed, stop, threads, device, dtype, peak, into_package):
     """Raises ValueError, one sentence, for what makes no sense or what a training may not replace."""
-    configuration(name)
+    size_of(name)
     _whole("seed", seed, 0, 2**32 - 1, "")
     _whole("stop", stop, 0, STEPS, ", the steps of the whole training")
     _whole("threads", threads, 1, os.cpu_count() or 1, ", the processors of this machine")

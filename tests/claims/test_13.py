@@ -9,7 +9,7 @@ from support.claims import says
 
 from pythia_course import load, suite
 from pythia_course.suite.zero_shot import zero_shot
-from pythia_course.tiny import corpus, models, sources, sums, train, words
+from pythia_course.tiny import corpus, models, sizes, sources, sums, train, words
 from pythia_course.tiny.dice import Dice
 from pythia_course.tiny.entropy import document_shares, surprise
 from pythia_course.tiny.evaluate import evaluation_documents, padded
@@ -20,7 +20,7 @@ LADDER, LARGEST = suite.LADDER, "tiny-pythia-26m"
 FIVE = (*LADDER, LARGEST)
 PARAMETERS = {"tiny-pythia-91k": 91_008, "tiny-pythia-281k": 281_152, "tiny-pythia": 1_055_488,
               "tiny-pythia-5m": 5_263_360, LARGEST: 26_268_672}  # fmt: skip
-TABLES = {name: 2 * 1024 * models.LADDER[name].width for name in FIVE}
+TABLES = {name: 2 * 1024 * sizes.LADDER[name].width for name in FIVE}
 
 
 @functools.cache

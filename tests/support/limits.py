@@ -7,6 +7,7 @@ import sys
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 
 MB = 10**6
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -40,19 +41,24 @@ def memory_limit(megabytes: float):
         yield folder
     finally:
         _empty(folder)
-        folder.rmdir()
+        _remove(folder)
+
+
+def entering(command, folder: Path | None = None) -> list[str]:
+    """The line that runs a command, and all that it starts, inside a cgroup; without one, the command itself."""
+    # the shell enters first, so that not a page of the program's is outside
+    enter = ["sh", "-c", f'echo $$ > {folder}/cgroup.procs && exec "$@"', "sh"]
+    return list(command) if folder is None else [*enter, *command]
 
 
 def run(command, folder: Path | None = None, **options) -> subprocess.CompletedProcess:
-    """Run a Python command line, and all that it starts, inside a cgroup; without one, free."""
+    """Run a Python command line inside a cgroup; without one, free."""
     return run_program([sys.executable, *command], folder, **options)
 
 
 def run_program(command, folder: Path | None = None, **options) -> subprocess.CompletedProcess:
     """The same for any program."""
-    if folder is not None:  # the shell enters first, so that not a page of Python's is outside
-        command = ["sh", "-c", f'echo $$ > {folder}/cgroup.procs && exec "$@"', "sh", *command]
-    return subprocess.run(command, capture_output=True, text=True, **options)
+    return subprocess.run(entering(command, folder), capture_output=True, text=True, **options)
 
 
 # How a program says that memory was short: the course's refusal, Python's, and what a notebook says of a kernel's end.
@@ -108,3 +114,15 @@ def _empty(folder: Path) -> None:
             os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
             pass
+
+
+def _remove(folder: Path, seconds: float = 10) -> None:
+    """Remove a cgroup that is empty, or nearly: a process that gives much memory back takes its time."""
+    end = monotonic() + seconds
+    while True:
+        try:
+            return folder.rmdir()
+        except OSError:
+            if monotonic() > end:
+                raise
+            sleep(0.05)

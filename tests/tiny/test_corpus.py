@@ -59,8 +59,8 @@ def test_held_out_documents_are_never_in_a_batch():
     assert not any(corpus.is_held_out(d) for d in seen if d.source != "planted")
     with pytest.raises(ValueError, match="No documents of 'weather' are held out"):
         corpus.held_out("weather", 1)
-    with pytest.raises(ValueError, match="fewer than 3000 different"):
-        corpus.held_out("python", 3000)
+    with pytest.raises(ValueError, match="fewer than 150 different"):
+        corpus.held_out("python", 150)
 
 
 def test_planted_sentences_come_exactly_as_often_and_when_the_plan_says():

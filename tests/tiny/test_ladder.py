@@ -1,12 +1,15 @@
 """Tiny Pythias of other sizes and seeds: what ships, what opens them, and that the recipe made them."""
 
+import copy
+from functools import cache
+
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from pythia_course import load, suite
 from pythia_course.errors import ModelNotFound
-from pythia_course.tiny import corpus, logs, models, train
+from pythia_course.tiny import corpus, logs, models, sizes, train
 from pythia_course.tiny.evaluate import evaluate
 from pythia_course.training import pile
 
@@ -18,7 +21,7 @@ OTHERS = tuple(name for name in suite.SHIPPED if name not in suite.TINY)
 
 
 def test_the_sizes_are_what_their_names_say():
-    assert tuple(PARAMETERS) == suite.LADDER == tuple(models.LADDER)[:4]
+    assert tuple(PARAMETERS) == suite.LADDER == tuple(sizes.LADDER)[:4]
     for name, count in PARAMETERS.items():
         spec = load(name).spec
         assert suite.total(spec) == count
@@ -92,11 +95,20 @@ def test_the_log_of_the_control_at_another_rate():
 # ---------------------------------------------------------------------------------------------------- provenance
 
 
+@cache
+def begun(name, seed, peak):
+    """A run, the same for all who ask for it, and its weights after each step so far."""
+    return train.Run(name, seed, dtype="float32", peak=peak), {}
+
+
 def advanced(name, seed, steps, peak=None):
-    run = train.Run(name, seed, dtype="float32", peak=peak)
-    for _ in range(steps):
+    run, weights = begun(name, seed, peak)
+    while run.step < steps:
         run.advance()
-    return run.model
+        weights[run.step] = copy.deepcopy(run.model.state_dict())
+    model = copy.deepcopy(run.model)
+    model.load_state_dict(weights[steps])
+    return model
 
 
 def far(name, seed, model, step):

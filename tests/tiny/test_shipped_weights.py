@@ -1,10 +1,12 @@
 """What the shipped weights must show, measured on the weights themselves, and that their recipe made them."""
 
+import copy
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from functools import cache
 
 import numpy as np
 import pytest
@@ -85,13 +87,15 @@ def test_the_second_copy_of_an_unseen_echo_is_easy(pythia):
 
 def continuations(lm, n):
     """The first three sentences of held-out stories, and how the model goes on, its likeliest token each time."""
-    for document in corpus.held_out("stories", n):
-        prompt = ". ".join(document.text.split(". ")[:3]) + "."
-        ids = torch.tensor([lm.tokenizer(prompt)["input_ids"]])
-        out = lm.model.generate(
-            ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=70, pad_token_id=1
-        )
-        yield prompt, lm.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
+    prompts = [". ".join(document.text.split(". ")[:3]) + "." for document in corpus.held_out("stories", n)]
+    rows = [lm.tokenizer(prompt)["input_ids"] for prompt in prompts]
+    width = max(map(len, rows))
+    ids = torch.tensor([[corpus.END_OF_TEXT] * (width - len(row)) + row for row in rows])  # all at once, side by side
+    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
+    out = lm.model.generate(ids, attention_mask=mask, do_sample=False, max_new_tokens=70, pad_token_id=1)
+    for prompt, new in zip(prompts, out[:, width:].tolist()):
+        end = new.index(corpus.END_OF_TEXT) if corpus.END_OF_TEXT in new else None
+        yield prompt, lm.tokenizer.decode(new[:end], skip_special_tokens=True)
 
 
 def test_stories_go_on_with_the_same_people_and_things(pythia):
@@ -124,20 +128,41 @@ def shipped(step):
     return {key: value.float() for key, value in tensors.items()}
 
 
-def trained_anew(*, seed=0, data_seed=None, rate=1.0, name="tiny-pythia", until=8, dtype=None):
-    """Weights after each step of a new run: {step: {name: tensor}}.  dtype: None for what is fast here."""
-    run, weights, real_batch, real_rate = train.Run(name, seed, dtype=dtype), {}, train.batch, train.learning_rate
-    try:
-        if data_seed is not None:
-            train.batch = lambda step, seed: real_batch(step, data_seed)
-        train.learning_rate = lambda step, peak: rate * real_rate(step, peak)
-        for step in range(until + 1):
-            weights[step] = {key: value.detach().clone() for key, value in run.model.state_dict().items()}
-            if step < until:
-                run.advance()
-    finally:
-        train.batch, train.learning_rate = real_batch, real_rate
-    return weights
+class TrainedAnew:
+    """A new run, whose weights after each step, {name: tensor}, are there as far as they were asked for."""
+
+    def __init__(self, seed, data_seed, rate, name, dtype):
+        self.run, self.data_seed, self.rate, self.weights = train.Run(name, seed, dtype=dtype), data_seed, rate, []
+        self._keep()
+
+    def _keep(self):
+        self.weights.append({key: value.detach().clone() for key, value in self.run.model.state_dict().items()})
+
+    def to(self, step):
+        real_batch, real_rate = train.batch, train.learning_rate
+        try:
+            if self.data_seed is not None:
+                train.batch = lambda step, seed: real_batch(step, self.data_seed)
+            train.learning_rate = lambda step, peak: self.rate * real_rate(step, peak)
+            while len(self.weights) <= step:
+                self.run.advance()
+                self._keep()
+        finally:
+            train.batch, train.learning_rate = real_batch, real_rate
+        return self
+
+
+begun = cache(TrainedAnew)  # the same run for all who ask for it
+
+
+def training(*, seed=0, data_seed=None, rate=1.0, name="tiny-pythia", dtype=None):
+    """dtype: None for what is fast here."""
+    return begun(seed, data_seed, rate, name, dtype or train.Run(name, seed).dtype)
+
+
+def trained_anew(until=8, **how):
+    """Weights after each step of a new run: [{name: tensor}]."""
+    return training(**how).to(until).weights
 
 
 def miss(ours, theirs, start):
@@ -167,7 +192,12 @@ def test_it_does_in_the_numbers_that_are_slow_here_too():
 
 
 def test_it_does_on_a_processor_that_is_told_to_do_without_bfloat16():
-    """Where this one has no such arithmetic, it is what it does anyway."""
+    """Where this one has no such arithmetic, it is what it does anyway, and what the other tests' run has done."""
+    if not fast_bfloat16():
+        run, weights = training().run, trained_anew(until=4)
+        assert run.dtype == "float32"
+        assert miss(weights[4], shipped(4), shipped(0)) < TOLERANCE
+        return
     code = """
 import torch; torch.set_num_threads(1)
 from pythia_course.tiny.train import Run, save_checkpoint
@@ -187,11 +217,11 @@ save_checkpoint(run.model, Path(sys.argv[1]))
 
 def test_a_training_in_float32_has_the_shipped_log():
     """To step 16 here; measured once to step 64."""
-    log, run = train.training_log("tiny-pythia"), train.Run("tiny-pythia", dtype="float32")
-    for _ in range(16):
-        run.advance()
+    log, run = train.training_log("tiny-pythia"), training(dtype="float32").to(16).run
     row = {key: values[log["step"] == 16][0] for key, values in log.items()}
-    for key, value in evaluate(run.model).items():
+    model = copy.deepcopy(run.model)
+    model.load_state_dict(training(dtype="float32").weights[16])
+    for key, value in evaluate(model).items():
         assert value == pytest.approx(row[key], abs=0.002), key
 
 

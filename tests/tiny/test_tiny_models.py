@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoConfig
 
-from pythia_course.tiny import corpus, models
+from pythia_course.tiny import corpus, models, sizes
 from pythia_course.tiny.train import save_checkpoint
 
 
@@ -36,19 +36,19 @@ def test_without_positions_the_two_classes_are_the_same_function(ours, theirs, t
 
 def test_with_positions_or_another_block_they_are_not(tokens):
     with torch.no_grad():
-        logits = [models.new_model(name).eval()(tokens).logits for name in models.SQUARE]
+        logits = [models.new_model(name).eval()(tokens).logits for name in sizes.SQUARE]
     for i, one in enumerate(logits):
         for other in logits[:i]:
             assert (one - other).abs().max() > 0.05
 
 
 def test_sizes():
-    counts = {name: sum(p.numel() for p in models.new_model(name).parameters()) for name in models.SQUARE}
+    counts = {name: sum(p.numel() for p in models.new_model(name).parameters()) for name in sizes.SQUARE}
     assert counts["tiny-pythia"] == counts["tiny-pythia-sequential"] == 1_055_488
     assert counts["tiny-gpt2"] == counts["tiny-gpt2-parallel"] == 1_055_488 + 512 * 128
 
 
-@pytest.mark.parametrize("name", models.SQUARE)
+@pytest.mark.parametrize("name", sizes.SQUARE)
 def test_output_is_untied_and_gelu_is_exact(name):
     model = models.new_model(name)
     assert model.get_input_embeddings().weight is not model.get_output_embeddings().weight
@@ -59,13 +59,13 @@ def test_output_is_untied_and_gelu_is_exact(name):
 
 def test_the_parallel_block_is_input_plus_attention_plus_mlp():
     block = models.new_model("tiny-gpt2-parallel").eval().transformer.h[1]
-    x = torch.randn(2, 10, models.MIDDLE.width, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(2, 10, sizes.MIDDLE.width, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         expected = x + block.attn(block.ln_1(x))[0] + block.mlp(block.ln_2(x))
         torch.testing.assert_close(block(x), expected)
 
 
-@pytest.mark.parametrize("name", models.SQUARE)
+@pytest.mark.parametrize("name", sizes.SQUARE)
 def test_saved_and_opened_again(name, tmp_path, tokens):
     model = models.new_model(name).eval()
     save_checkpoint(model, tmp_path / "step0")

@@ -35,9 +35,10 @@ def test_only_matrices_are_decayed():
     assert spared["weight_decay"] == 0 and all(p.ndim == 1 for p in spared["params"])
 
 
-CODE = """
+TEN_STEPS = {"run": "mine", "stop": 10, "save_every": 2}
+CODE = f"""
 from pythia_course.tiny.train import train
-train("tiny-gpt2", run="mine", stop=10, save_every=2)
+train("tiny-gpt2", **{TEN_STEPS})
 """
 
 
@@ -46,17 +47,20 @@ def start(folder):
     return subprocess.Popen([sys.executable, "-c", CODE], env=environment, stderr=subprocess.DEVNULL)
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_weights(tmp_path):
+def test_a_killed_run_goes_on_and_ends_with_the_same_weights(tmp_path, monkeypatch):
+    """Only the one that is killed needs a process of its own."""
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
-    assert start(unbroken).wait(240) == 0
+    monkeypatch.setenv("PYTHIA_COURSE_RUNS", str(unbroken))
+    train.train("tiny-gpt2", **TEN_STEPS)
     process, state = start(broken), broken / "mine" / "resume.pt"
-    deadline = time.time() + 60
+    deadline = time.time() + 240
     while not state.exists() and time.time() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     assert process.wait(10) == -signal.SIGKILL and not (broken / "mine" / "step10").exists()
     assert 2 <= torch.load(state, weights_only=True)["step"] < 10
-    assert start(broken).wait(240) == 0
+    monkeypatch.setenv("PYTHIA_COURSE_RUNS", str(broken))
+    train.train("tiny-gpt2", **TEN_STEPS)
     first, second = (load_file(f / "mine" / "step10" / "model.safetensors") for f in (unbroken, broken))
     assert first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
     assert (unbroken / "mine/log.csv").read_text() == (broken / "mine/log.csv").read_text()
