@@ -59,7 +59,7 @@ class CourseMap:
         most = max(len(lesson.of(PREDICTION)) for lesson in self.course)
         lines = [self._summary(), "", f"{'':<4}{'':<{wide}}  {'predictions':<{most + 16}}exercises"]
         for lesson in self.course:
-            first, second = (f"{self._signs(lesson, kind)} {self._said([lesson], kind)}" for kind in KINDS)
+            first, second = (self._text(lesson, kind) for kind in KINDS)
             lines.append(f"{lesson.number}  {lesson.title:<{wide}}  {first:<{most + 16}}{second}")
         return "\n".join([*lines, "", LEGEND])
 
@@ -82,11 +82,15 @@ class CourseMap:
         return f'<tr style="background:none">{title}{cells}</tr>'
 
     def _html(self, lesson: Lesson, kind: str) -> str:
-        signs = "".join(_sign(self.state(task)) for task in lesson.of(kind))
-        return f'<span aria-hidden="true" style="letter-spacing:2px">{signs}</span> {self._said([lesson], kind)}'
+        counts, signs = self.counts([lesson], kind), "".join(_sign(self.state(task)) for task in lesson.of(kind))
+        said = ", ".join(f"{counts[state]} {state}" for state in SIGNS)
+        return (
+            f'<span style="font-variant-numeric:tabular-nums">{counts[SOLVED]} of {counts.total()}</span> &nbsp;'
+            f'<span role="img" aria-label="{said}" style="letter-spacing:2px">{signs}</span>'
+        )
 
-    def _signs(self, lesson: Lesson, kind: str) -> str:
-        return "".join(SIGNS[self.state(task)] for task in lesson.of(kind))
+    def _text(self, lesson: Lesson, kind: str) -> str:
+        return "".join(SIGNS[self.state(task)] for task in lesson.of(kind)) + " " + self._said([lesson], kind)
 
     def _said(self, lessons: list[Lesson], kind: str) -> str:
         """ "2 of 5", or "2 of 5, 1 tried"."""
