@@ -15,6 +15,7 @@ from pythia_course.lessons.tasks import Lesson, Task
 ABOUT = """\
 Show how far you got. Which predictions and exercises you solved, when and with which attempt, is kept in the file
 progress.jsonl beside the lessons: it holds no name, and goes nowhere. Delete it, or reset an exercise, to begin anew.
+Exercises so open that no check judges them are not counted.
 """
 EXAMPLES = """\
   pythia-course progress

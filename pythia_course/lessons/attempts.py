@@ -15,6 +15,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -99,6 +100,7 @@ def _attempt(said: dict) -> Attempt:
     return attempt
 
 
+@cache
 def _version() -> str:
     try:
         return version("pythia-course")

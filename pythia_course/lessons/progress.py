@@ -70,7 +70,7 @@ class CourseMap:
         return (
             '<table style="border-collapse:collapse;margin:0;color:inherit">'
             '<caption style="caption-side:top;text-align:left;padding:2px 0;color:inherit">'
-            f"<b>Your way through the course</b><br>{self._summary()}</caption>"
+            f"<b>Your way through the course</b><br/>{self._summary()}</caption>"
             f'<thead><tr style="background:none;border:none">{head}</tr></thead><tbody>{rows}</tbody></table>'
             f'<p style="margin:4px 0 0 0">{_legend_html()}</p>'
         )
@@ -149,8 +149,9 @@ def task_of(attempt: Attempt, course: list[Lesson]) -> Task | None:
 
 
 def course_map() -> CourseMap:
-    """The map of the course, as this notebook's learner stands in it: each task solved, tried or open.
+    """The map of the course, as this notebook's learner stands in it: predictions and exercises solved, tried, open.
 
+    Exercises that are so open that no check judges them are not on it.
     In a notebook that a program runs and not a learner, as tests and `make notebooks` do, it is empty.
     """
     folder = keeping.folder() if keeping.by_hand() else None
