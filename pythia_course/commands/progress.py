@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pythia_course.commands import UsageError, add_command
+from pythia_course.errors import shown
 from pythia_course.lessons import attempts, tasks
 from pythia_course.lessons.progress import SIGNS, CourseMap
 from pythia_course.lessons.shipped import FIRST
@@ -104,7 +105,7 @@ def _named(what: str, course: list[Lesson]) -> list[Task]:
         return every[what]
     near = difflib.get_close_matches(what, every, n=1)
     hint = f"the nearest is {near[0]}" if near else "`pythia-course progress --tasks` lists them"
-    raise UsageError(f"There is no task or lesson of the name {what!r}: {hint}.")
+    raise UsageError(f"There is no task or lesson of the name {shown(what)}: {hint}.")
 
 
 def _reset_all(path: Path, standing: CourseMap, sure: bool) -> int:
