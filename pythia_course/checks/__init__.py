@@ -18,4 +18,4 @@ __all__ = [
     "memory", "parallel", "rotary", "scale", "start", "two_by_two", "versus",
 ]  # fmt: skip
 
-keeping.install()
+keeping.install(Verdict)

@@ -13,6 +13,7 @@ from pathlib import Path
 from pythia_course.lessons import attempts, tasks
 
 CELL = re.compile(r"[\w-]{1,64}", re.ASCII)  # what the notebook format allows; VS Code sends an address instead
+_kinds = set()  # of verdicts
 _told = set()  # what could not be done, said once
 
 
@@ -26,11 +27,12 @@ def _started_in() -> Path | None:
 HERE = _started_in()  # a kernel starts in its notebook's folder, and may go elsewhere later
 
 
-def install() -> None:
-    """From now on keep the verdicts of this kernel.  Nothing happens outside of one."""
+def install(kind: type) -> None:
+    """From now on keep the verdicts, which are of this kind, of this kernel.  Nothing happens outside of one."""
     shell = _shell()
-    if shell is not None and _keep not in shell.events.callbacks["post_run_cell"]:
-        shell.events.register("post_run_cell", _keep)
+    _kinds.add(kind)
+    if shell is not None and _after_cell not in shell.events.callbacks["post_run_cell"]:
+        shell.events.register("post_run_cell", _after_cell)
 
 
 def by_hand() -> bool:
@@ -60,13 +62,18 @@ def _cell() -> str:
     return str(((request or {}).get("metadata") or {}).get("cellId") or "")
 
 
-def _keep(result) -> None:
-    """IPython calls it after each cell, with what it showed: if that is a verdict, add it to the file."""
-    check = getattr(result.result, "check", "")
-    if not check or result.result.waiting or not (cell := _cell()) or not (here := folder()):
+def _after_cell(result) -> None:
+    """IPython calls it after each cell, with what the cell showed."""
+    verdict = result.result
+    if type(verdict) in _kinds and verdict.check and not verdict.waiting and (cell := _cell()):
+        _keep(attempts.PASSED if verdict == 1 else attempts.TRIED, verdict.check, cell)
+
+
+def _keep(did: str, check: str, cell: str) -> None:
+    """Add an attempt to the file; what stands in the way is said, and no more happens."""
+    here, lesson = folder(), tasks.lesson_of(Path(os.environ.get("JPY_SESSION_NAME", "")).name)
+    if here is None:
         return
-    did = attempts.PASSED if result.result == 1 else attempts.TRIED
-    lesson = tasks.lesson_of(Path(os.environ.get("JPY_SESSION_NAME", "")).name)
     try:
         attempts.add(here / attempts.FILE, attempts.now(did, check, lesson, cell if CELL.fullmatch(cell) else ""))
     except OSError as error:

@@ -70,7 +70,7 @@ class CourseMap:
         return (
             '<table style="border-collapse:collapse;margin:0;color:inherit">'
             '<caption style="caption-side:top;text-align:left;padding:2px 0;color:inherit">'
-            f"<b>Your way through the course</b><br/>{self._summary()}</caption>"
+            f"<b>Your way through the course</b><br/>{html.escape(self._summary())}</caption>"
             f'<thead><tr style="background:none;border:none">{head}</tr></thead><tbody>{rows}</tbody></table>'
             f'<p style="margin:4px 0 0 0">{_legend_html()}</p>'
         )

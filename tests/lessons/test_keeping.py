@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -66,7 +67,7 @@ def kept(kernel):
 
 
 def test_what_a_learner_s_cell_shows_is_kept_and_on_the_map(kernel):
-    assert kernel.show("checks.compare('cat', 'kite')", "cell-06").startswith("You guessed") is False
+    kernel.show("checks.compare('cat', 'kite')", "cell-06")
     kernel.show("checks.compare('kite', 'kite')", "cell-06")
     kernel.show("import math\nanswer = math.log(2)\nchecks.start.surprise(answer, 0.5)", "cell-48")
     assert kept(kernel) == [
@@ -90,7 +91,8 @@ def test_nothing_is_kept_of_what_a_program_runs_nor_shown_to_it(kernel):
     [
         "checks.compare(..., 'kite')", "checks.start.surprise(..., 0.5)", "_ = checks.compare(1, 1)", "3", "None",
         "checks.compare(1, 1);", "print(checks.compare(1, 1))", "checks.Verdict(1, 'of my own')", "1 / 0", "checks",
-        "[checks.compare(1, 1)]",
+        "[checks.compare(1, 1)]", "class Odd(float):\n    check, waiting = 'a.b', False\nOdd(1)",
+        "class Worse:\n    __getattr__ = lambda *_: 1 / 0\n    _repr_mimebundle_ = lambda *_, **__: {}\nWorse()",
     ],
 )  # fmt: skip
 def test_only_a_verdict_that_is_shown_is_an_attempt(kernel, code):
@@ -143,7 +145,7 @@ def test_where_the_file_should_be_is_something_else_and_the_lesson_goes_on(kerne
         kernel.file.rmdir()
     assert said[0].startswith("✓ You guessed 1, and so it is.\n(The verdict holds, but")
     first, rest = said[1].split("\n", 1)
-    assert first.endswith("progress.jsonl cannot be read (Is a directory).") and rest == EMPTY.split("\n", 1)[1]
+    assert re.search(r"progress\.jsonl cannot be read \([\w ]+\)\.$", first) and rest == EMPTY.split("\n", 1)[1]
 
 
 def test_outside_of_a_kernel_a_verdict_is_a_verdict(tmp_path, monkeypatch):
