@@ -176,3 +176,10 @@ def test_in_a_terminal_of_few_characters_the_map_still_reads(mine):
     hub = SimpleNamespace(url="http://127.0.0.1:9", cache=mine.home)
     done = shell(hub, "progress", mine.folder, PYTHONIOENCODING="ascii")
     assert done.returncode == 0 and "? " not in done.stdout and "* solved   + tried   . open" in done.stdout
+
+
+def test_a_clone_stays_clean_and_make_clean_leaves_it():
+    clone = shipped.PACKAGE.parent
+    assert attempts.FILE in (clone / ".gitignore").read_text(encoding="utf-8").splitlines()
+    recipe = (clone / "Makefile").read_text(encoding="utf-8").partition("\nclean:")[2].partition("\n\n")[0]
+    assert "rm -rf" in recipe and "jsonl" not in recipe and "*.*" not in recipe and "notebooks" not in recipe
