@@ -32,6 +32,7 @@ PUBLIC = {
         "AttentionExplorer", "AttentionViewer", "BlockDiagram", "ModelPicker", "RopeLab", "TrainingScrubber",
         "block_picture",
     ],
+    "pythia_course.progress": ["course_map"],
     "pythia_course.checks": ["compare", "environment", "Verdict"],
     "pythia_course.sweep": ["sweep", "Sweep"],
     "pythia_course.audit": ["audit", "listed", "Audit"],

@@ -7,7 +7,7 @@ import sys
 import threading
 from importlib.metadata import PackageNotFoundError, version
 
-from pythia_course.commands import UsageError, doctor, free, lab, listing, prefetch, say
+from pythia_course.commands import UsageError, doctor, free, lab, listing, prefetch, progress, say
 from pythia_course.errors import ModelNotFound, ModelRefused, StepNotFound
 
 EPILOG = """\
@@ -22,7 +22,7 @@ HF_ENDPOINT names another hub, PYTHIA_COURSE_MODEL is the model that load() open
 """
 # Failures that carry a sentence for the reader; anything else is a mistake of ours and shows where.
 EXPECTED = (ModelNotFound, StepNotFound, ModelRefused, OSError)
-NEAREST = {"…": "...", "–": "-", "—": "-", "×": "x"}  # in an encoding that lacks them
+NEAREST = {"…": "...", "–": "-", "—": "-", "×": "x", "●": "*", "◐": "+", "○": "."}  # in an encoding that lacks them
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -105,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pythia-course {_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (lab, doctor, prefetch, listing, free):
+    for command in (lab, progress, doctor, prefetch, listing, free):
         command.add_to(commands)
     return parser
 

@@ -19,6 +19,7 @@ PUBLIC = {
     "paths": "inside.module_paths",
     "pile": "training.pile",
     "places": "errors",  # where the errors were before they had a module of their own
+    "progress": "lessons.progress",
     "recording": "inside.recording",
     "sweep": "training.sweep",
     "tracing": "inside.tracing",

@@ -24,14 +24,15 @@ MAY_IMPORT = {
     "measures": set(),
     "plots": set(),
     "machine": {"errors", "suite"},
+    "lessons": {"errors"},
     "tiny": {"suite", "machine", "measures"},
     "hub": {"errors", "suite", "machine"},
     "inside": {"errors", "suite", "measures", "plots", "machine", "tiny", "hub"},
     "training": {"errors", "suite", "plots", "machine", "tiny", "hub", "inside"},
-    "checks": {"suite", "machine", "inside"},
+    "checks": {"suite", "machine", "inside", "lessons"},
     rooms.FRONT_DOOR: {"suite", "machine", "inside"},
     "widgets": {"errors", "suite", "measures", "plots", "machine", "hub", "inside", "training", rooms.FRONT_DOOR},
-    "commands": {"errors", "suite", "machine", "hub", rooms.FRONT_DOOR},
+    "commands": {"errors", "suite", "machine", "hub", "lessons", rooms.FRONT_DOOR},
     "__main__": {"errors", "commands"},
 }
 # Rooms and modules that know arrays only, or nothing at all, and the libraries they may use beside Python's own.
@@ -41,6 +42,7 @@ MAY_USE = {
     "suite/__init__": set(),
     "measures": {"numpy", "torch"},
     "plots": {"numpy", "matplotlib"},
+    "lessons": set(),
     "checks": {"numpy", "torch"},
     "checks/two_by_two": {"numpy", "torch", "transformers"},  # one check asks a model of the library
 }

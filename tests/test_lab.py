@@ -111,6 +111,30 @@ def test_what_runs_right_after_a_click_on_open_has_the_new_model(lesson, name):
     assert page.evaluate(PRESS_AND_ASK) == name
 
 
+# Runs a cell by its id, with the source changed if there is a new one.
+RUN_CELL = """
+async ([id, source]) => {
+  const notebook = jupyterapp.shell.currentWidget.content;
+  notebook.activeCellIndex = [...notebook.model.cells].findIndex((cell) => cell.id === id);
+  if (source) notebook.activeCell.model.sharedModel.setSource(source);
+  await jupyterapp.commands.execute("notebook:run-cell");
+}
+"""
+
+
+def test_a_guess_that_is_right_is_on_the_map_whose_links_lead_on_by_keyboard(lesson):
+    page, _, _ = lesson
+    row = page.locator(".jp-OutputArea-output tr", has_text="00 · Start here")
+    page.evaluate(RUN_CELL, ["progress-map", None])
+    assert row.inner_text().split()[-8:] == ["0", "of", "4", "○○○○", "0", "of", "5", "○○○○○"]
+    page.evaluate(RUN_CELL, ["cell-06", 'guess = "kite"\nchecks.compare(guess, "␣kite")'])
+    page.evaluate(RUN_CELL, ["progress-map", None])
+    row.get_by_label("1 solved, 0 tried, 3 open").wait_for()
+    page.get_by_role("link", name="01 · The architecture tour").last.focus()
+    page.keyboard.press("Enter")
+    page.locator(".lm-TabBar-tab.jp-mod-current", has_text="01_architecture_tour.ipynb").first.wait_for()
+
+
 def test_nothing_outside_the_machine_is_asked_for(lesson):
     _, _, asked = lesson
     assert all(re.match(r"(http|ws)://127\.0\.0\.1[:/]|blob:|data:", url) for url in asked)

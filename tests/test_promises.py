@@ -19,6 +19,7 @@ STRONG = {
     "docs/architecture.md": rf"{LARGE}|any|every|all",
     "docs/hosting.md": rf"{LARGE}|any",
     "pythia_course/commands/lab.py": LARGE,
+    "pythia_course/commands/progress.py": LARGE,
     "pythia_course/commands/prefetch.py": LARGE,
     "pythia_course/commands/free.py": LARGE,
     "pythia_course/commands/doctor.py": LARGE,

@@ -1,6 +1,7 @@
 """What a check returns, and how an answer is compared with the right one and with the mistakes one knows."""
 
 import html
+import sys
 
 import numpy as np
 
@@ -21,6 +22,7 @@ class Verdict(float):
         self = super().__new__(cls, mark)
         self.message, self.code = shortened(str(message), LONGEST), code
         self.folded, self.waiting = folded, waiting
+        self.check = _check_at_work()
         return self
 
     def __repr__(self):
@@ -44,6 +46,18 @@ class Verdict(float):
             summary = '<summary style="cursor:pointer">Show the answer</summary>'
             inner += f"<details>{summary}{html.escape(self.folded)}</details>"
         return inner
+
+
+def _check_at_work():
+    """The check that makes a verdict, as a learner calls it: "versus.sink", "compare"; "" where none does."""
+    frame, found = sys._getframe(2), ""
+    while frame is not None and (module := str(frame.f_globals.get("__name__"))).startswith(ROOM):
+        found = f"{module.removeprefix(ROOM)}.{frame.f_code.co_name}"
+        frame = frame.f_back
+    return found.removeprefix("guesses.")
+
+
+ROOM = f"{__package__}."
 
 
 def unanswered():

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from pythia_course.commands.shipped import FIRST
 from pythia_course.errors import FolderRefused
+from pythia_course.lessons.shipped import FIRST
 from pythia_course.machine.files import whole_file
 from pythia_course.machine.memory import in_words
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from pythia_course import suite
 from pythia_course.commands import cache_size, model_cache
-from pythia_course.commands.shipped import tested_set
 from pythia_course.errors import HubUnreachable
+from pythia_course.lessons.shipped import tested_set
 from pythia_course.machine import budget
 from pythia_course.machine.memory import available_memory, in_words
 

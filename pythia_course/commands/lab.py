@@ -5,7 +5,8 @@ import webbrowser
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from pythia_course.commands import UsageError, add_command, folder, shipped
+from pythia_course.commands import UsageError, add_command, folder
+from pythia_course.lessons import shipped
 
 ABOUT = """\
 Open the course. It copies the lessons into a folder of your own and opens JupyterLab there, on the first lesson. The

@@ -13,7 +13,7 @@ from pythia_course.machine import budget
 from pythia_course.machine.memory import in_words
 
 if TYPE_CHECKING:
-    from pythia_course.commands.progress import Bars
+    from pythia_course.commands.download_bars import Bars
 
 ABOUT = """\
 Fetch models ahead of a lesson. Everything that opening them takes goes into the hub's cache, or into a folder that
@@ -86,7 +86,7 @@ def _ask(places: list[Place]) -> dict[Place, int]:
 
     Raises HubUnreachable, and DiskFull when they would not fit.
     """
-    from pythia_course.commands.progress import asking, going_on
+    from pythia_course.commands.download_bars import asking, going_on
 
     sizes = {}
     for place in asking(places):
@@ -112,7 +112,7 @@ def _bytes_to_fetch(place: Place) -> int:
 
 def _fetch_all(sizes: dict[Place, int]) -> int:
     """Fetch and check each model; gives how many are now here and whole."""
-    from pythia_course.commands.progress import Bars, going_on
+    from pythia_course.commands.download_bars import Bars, going_on
 
     whole = 0
     with Bars(sum(sizes.values())) as bars:

@@ -1,92 +1,129 @@
-"""Progress of a download of several models, where somebody looks at a terminal; nothing elsewhere."""
+"""`pythia-course progress`: how far a learner got, from the file of attempts beside the lessons."""
 
-from collections.abc import Callable
-from contextlib import contextmanager
+import difflib
+import json
+import sys
+from datetime import datetime
 from pathlib import Path
-from typing import Self
 
-from tqdm import tqdm
+from pythia_course.commands import UsageError, add_command
+from pythia_course.errors import shown
+from pythia_course.lessons import attempts, tasks
+from pythia_course.lessons.progress import SIGNS, CourseMap
+from pythia_course.lessons.shipped import FIRST
+from pythia_course.lessons.tasks import Lesson, Task
 
-from pythia_course.commands import say
-from pythia_course.errors import ModelDamaged, ModelNotFound, ModelRefused, StepNotFound
-from pythia_course.hub.addresses import Place
-from pythia_course.hub.reports import in_patience
-from pythia_course.hub.snapshots import files
+ABOUT = """\
+Show how far you got. Which predictions and exercises you solved, when and with which attempt, is kept in the file
+progress.jsonl beside the lessons: it holds no name, and goes nowhere. Delete it, or reset an exercise, to begin anew.
+Exercises so open that no check judges them are not counted.
+"""
+EXAMPLES = """\
+  pythia-course progress
+      the map of the course, for the lessons in this folder, else for those in the folder pythia-course of your home
+  pythia-course progress lessons --tasks
+      each task by its name, for a folder that you name
+  pythia-course progress --reset versus.sink
+      one exercise counts as open again; --reset 05 does it for a lesson, --reset all for the course, after a question
+  pythia-course progress --json
+      for scripts
+"""
+ALL = "all"
 
-_QUIET = {"disable": None, "leave": False, "dynamic_ncols": True}  # disable=None: no bar where there is no terminal
+
+def add_to(commands) -> None:
+    """Describe the command."""
+    parser = add_command(commands, "progress", run, about=ABOUT, examples=EXAMPLES)
+    parser.add_argument("folder", metavar="FOLDER", nargs="?", help="of the lessons, as `pythia-course lab` takes it")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--tasks", action="store_true", help="each prediction and exercise, by its name")
+    what.add_argument("--json", action="store_true", help="for scripts: one object, on stdout")
+    what.add_argument("--reset", metavar="WHAT", help="a task by its name, a lesson by its number or name, or all")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
-def asking(places: list[Place]) -> tqdm:
-    """Go through places with a bar of how many have been asked for."""
-    return tqdm(places, desc="asking the hub", **_QUIET)
+def run(options) -> int:
+    """Show the map, or reset what is named; gives the exit code."""
+    path = _notebooks(options.folder) / attempts.FILE
+    standing = CourseMap(tasks.course(), attempts.read(path))
+    if options.reset is not None:
+        return _reset(path, options.reset, standing, options.yes)
+    if options.json:
+        print(json.dumps(standing.as_json(), indent=1))
+    elif options.tasks:
+        print("\n".join(line for lesson in standing.course for line in _tasks(lesson, standing)))
+    else:
+        print(standing)
+    return 0
 
 
-@contextmanager
-def going_on():
-    """Say a failure that concerns one model alone, and go on; without a hub or a disk there is no going on."""
+def _notebooks(named: str | None) -> Path:
+    """The folder that holds the notebooks of the lessons: the one named or the one in it."""
     try:
-        yield
-    except (ModelNotFound, StepNotFound, ModelRefused, ModelDamaged) as error:
-        with tqdm.external_write_mode():
-            say(str(error))
+        places = [Path(named).expanduser()] if named else [Path.cwd(), Path.home() / "pythia-course"]
+    except RuntimeError as error:  # no home, or no such person
+        raise UsageError(f"{str(error).rstrip('.')}: name the folder of your lessons.") from None
+    for place in places:
+        for folder in (place / Path(FIRST).parent, place):
+            if any(map(tasks.lesson_of, (path.name for path in folder.glob("[0-9]*.ipynb")))):
+                return folder.resolve()
+    looked = " or ".join(map(str, places))
+    raise UsageError(f"There are no lessons in {looked}: name their folder, or `pythia-course lab` brings them.")
 
 
-class Bars:
-    """Two bars: the bytes of all models, and of the one at hand."""
-
-    def __init__(self, total: int):
-        bytes_ = {"unit": "B", "unit_scale": True, **_QUIET}
-        self._all = tqdm(total=total, position=0, desc="all", **bytes_)
-        self._one = tqdm(total=0, position=1, **bytes_)
-        self._before = 0  # bytes of the models that are done
-        self._title, self._waited = "", False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._one.close()
-        self._all.close()
-
-    def done(self, size: int) -> None:
-        """Go on to the next model after one that had this many bytes to fetch."""
-        self._before += size
-        _move(self._all, self._before)
-
-    def say(self, line: str) -> None:
-        """Print a line above the bars."""
-        with tqdm.external_write_mode():
-            print(line, flush=True)
-
-    def fetching(self, place: Place) -> Self:
-        """Be what the download of a model reports to, by a call or by `waiting`."""
-        self._title = str(place)
-        self._one.set_description_str(self._title, refresh=False)
-        self._one.reset(total=0)
-        return self
-
-    def __call__(self, done: int, total: int) -> None:
-        """Show how many bytes of the model have come."""
-        if self._waited:
-            self._waited = False
-            self._one.set_description_str(self._title, refresh=False)
-        self._one.total = total
-        _move(self._one, done)
-        _move(self._all, self._before + done)
-
-    def waiting(self, seconds: int) -> None:
-        """Show that a busy hub makes one wait; in a log, once a wait."""
-        if self._one.disable and not self._waited:
-            print(f"{self._title}: {in_patience(seconds)}", flush=True)
-        self._waited = True
-        self._one.set_description_str(f"{self._title}: {in_patience(seconds)}")
-
-    def checking(self, place: Place, folder: Path) -> Callable[[int], None]:
-        """What reading the files again reports to: bytes more."""
-        self._one.set_description_str(f"checking {place}", refresh=False)
-        self._one.reset(total=sum(path.stat().st_size for path in files(folder).values()))
-        return self._one.update
+def _tasks(lesson: Lesson, standing: CourseMap) -> list[str]:
+    """A line for the lesson, and one for each of its tasks."""
+    return [f"{lesson.number}  {lesson.title}", *(_task(task, standing) for task in lesson.tasks)]
 
 
-def _move(bar: tqdm, done: int) -> None:
-    bar.update(done - bar.n)
+def _task(task: Task, standing: CourseMap) -> str:
+    state, how = standing.state(task), standing.standings[task.name]
+    said = f", attempts: {how.attempts}" if how.attempts else ""
+    if how.solved_at:
+        day = f"{datetime.fromisoformat(how.solved_at).astimezone():%Y-%m-%d %H:%M}"
+        said = f" {day}, with attempt {how.solved_with}"
+    return f"    {SIGNS[state]} {task.kind:<10}  {task.name:<45} {state}{said}"
+
+
+def _reset(path: Path, what: str, standing: CourseMap, sure: bool) -> int:
+    """Make a task, those of a lesson, or the whole course open again."""
+    if what == ALL:
+        return _reset_all(path, standing, sure)
+    begun = [task for task in _named(what, standing.course) if standing.standings[task.name].attempts]
+    for task in begun:
+        attempts.add(path, attempts.now(attempts.RESET, task.check, task.lesson, task.cell))
+    print(f"Open again: {', '.join(task.name for task in begun)}." if begun else f"Nothing was tried of {what} yet.")
+    return 0
+
+
+def _named(what: str, course: list[Lesson]) -> list[Task]:
+    """The task of this name, or the tasks of this lesson.  Raises UsageError for anything else."""
+    every = {task.name: [task] for lesson in course for task in lesson.tasks}
+    for lesson in course:
+        every |= dict.fromkeys((lesson.name, lesson.number, f"{lesson.number}_{lesson.name}"), list(lesson.tasks))
+    if what in every:
+        return every[what]
+    near = difflib.get_close_matches(what, every, n=1)
+    hint = f"the nearest is {near[0]}" if near else "`pythia-course progress --tasks` lists them"
+    raise UsageError(f"There is no task or lesson of the name {shown(what)}: {hint}.")
+
+
+def _reset_all(path: Path, standing: CourseMap, sure: bool) -> int:
+    if not path.exists():
+        print("Nothing was tried yet.")
+        return 0
+    if not sure and not _agreed(path):
+        print("Nothing was reset.")
+        return 1
+    path.unlink(missing_ok=True)
+    print(f"The whole course is open again: {path} is deleted.")
+    return 0
+
+
+def _agreed(path: Path) -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError("There is nobody to ask: add --yes.")
+    try:
+        return input(f"Delete {path} and with it all your progress? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False

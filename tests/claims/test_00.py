@@ -5,10 +5,13 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+import rooms
 import torch
 from support.claims import cells, says, source
 
 from pythia_course import load, measures, suite
+from pythia_course.lessons import attempts, tasks
+from pythia_course.lessons.progress import CourseMap
 from pythia_course.tiny import corpus, words
 from pythia_course.tiny.models import new_model
 from pythia_course.tiny.train import training_log
@@ -202,6 +205,27 @@ def test_the_picker_lists_the_tiny_models_first():
 
     listed = [str(option) for option in ModelPicker().model.options]
     assert all(name in text for name, text in zip(suite.TINY, listed))
+
+
+@says(
+    "00",
+    "Which predictions and exercises you have tried and solved is kept in a file beside the lessons, progress.jsonl.",
+    "The file holds no name and is sent nowhere; delete it, and you begin anew.",
+)
+def test_progress_is_kept_without_a_name_and_without_a_network(tmp_path):
+    path = tmp_path / attempts.FILE
+    assert path.name == "progress.jsonl"
+    attempts.add(path, attempts.now("passed", "start.surprise", "start_here", "cell-48"))
+    line = json.loads(path.read_text(encoding="utf-8"))
+    whose = {"v", "at", "course"}  # a number, a time, a version
+    assert {name: said for name, said in line.items() if name not in whose} == {
+        "did": "passed", "check": "start.surprise", "lesson": "start_here", "cell": "cell-48",
+    }  # fmt: skip
+    assert CourseMap(tasks.course(), attempts.read(path)).standings["start.surprise"].state == "solved"
+    path.unlink()
+    assert CourseMap(tasks.course(), attempts.read(path)).standings["start.surprise"].state == "open"
+    used = {name.split(".")[0] for module in rooms.PACKAGE.glob("lessons/*.py") for name in rooms.imported(module)}
+    assert used.isdisjoint({"socket", "ssl", "http", "urllib", "asyncio", "subprocess", "requests", "huggingface_hub"})
 
 
 def test_the_claims_are_about_the_text_of_the_lesson():

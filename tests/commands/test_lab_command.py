@@ -10,8 +10,9 @@ import sys
 import pytest
 from support.shell import failed, here_fixture, no_more_than_others, read_only  # noqa: F401
 
-from pythia_course.commands import folder, lab, shipped
+from pythia_course.commands import folder, lab
 from pythia_course.errors import FolderRefused, LessonsMissing
+from pythia_course.lessons import shipped
 
 LESSON, OTHER = "notebooks/00_start_here.ipynb", "notebooks/solutions/00_start_here.ipynb"
 POSIX_ONLY = pytest.mark.skipif(os.name == "nt", reason="Windows has other rights, and no fork")
