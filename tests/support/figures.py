@@ -1,4 +1,4 @@
-"""Whether the words on a figure lie over one another: noted by a kernel for every figure that it shows.
+"""Whether the words on a figure lie over one another: noted by a kernel for every figure that it draws.
 
 `watch(folder)` makes kernels whose IPython's folder that is note what they find; `noted(folder)` reads it.
 """
@@ -6,8 +6,11 @@
 import json
 from pathlib import Path
 
+import numpy as np
+
 NOTES = "figures.jsonl"
-AIR = 0.15  # of a line's height that is no ink, above and below
+AIR = 0.3  # of a line's height that is no ink
+SLACK = 1  # pixels
 
 
 def watch(folder):
@@ -15,12 +18,12 @@ def watch(folder):
     startup = folder / "profile_default/startup"
     startup.mkdir(parents=True, exist_ok=True)
     lines = f"import sys\nsys.path.insert(0, {str(Path(__file__).parents[1])!r})\n"
-    lines += f"from support import figures\nfigures.note(figures.Path({str(folder / NOTES)!r}))\ndel figures\n"
+    lines += f"from support import figures\nfigures.note({str(folder / NOTES)!r})\nsys.path.pop(0)\ndel figures, sys\n"
     (startup / "figures.py").write_text(lines, encoding="utf-8")
 
 
 def noted(folder):
-    """[{"seen": how many words, "over": [sentence, …], "alt": what it shows}, …], a figure each."""
+    """[{"words": [text, …], "over": [sentence, …]}, …], a figure each."""
     notes = folder / NOTES
     return [json.loads(line) for line in notes.read_text("utf-8").splitlines()] if notes.exists() else []
 
@@ -30,41 +33,51 @@ def note(path):
     from matplotlib.backend_bases import FigureCanvasBase
     from matplotlib.text import Text
 
-    drawn, draw, draws = [], Text.draw, FigureCanvasBase.print_figure
+    drawn, draw, print_figure = {}, Text.draw, FigureCanvasBase.print_figure
 
-    def draw_text(text, renderer):
-        drawn.append(text)
-        return draw(text, renderer)
+    def draw_and_measure(text, renderer):
+        draw(text, renderer)
+        if text.get_visible() and text.get_text().strip():
+            drawn[text] = corners(text.get_window_extent(renderer), text.get_rotation(), text.get_fontsize())
 
-    def print_figure(canvas, *args, **kwargs):
+    def print_and_note(canvas, *args, **kwargs):
         drawn.clear()
-        result = draws(canvas, *args, **kwargs)
-        words = list(dict.fromkeys(text for text in drawn if text.get_visible() and text.get_text().strip()))
+        printed = print_figure(canvas, *args, **kwargs)
+        words = [text.get_text() for text in drawn]
         with open(path, "a", encoding="utf-8") as file:
-            alt = words[0].get_text() if words else ""
-            file.write(json.dumps({"seen": len(words), "over": over_one_another(words), "alt": alt}) + "\n")
-        return result
+            file.write(json.dumps({"words": words, "over": over_one_another(words, [*drawn.values()])}) + "\n")
+        return printed
 
-    Text.draw, FigureCanvasBase.print_figure = draw_text, print_figure
-
-
-def over_one_another(words):
-    """A sentence for each two texts of a figure, drawn already, whose ink shares a place."""
-    boxes = [_ink(text) for text in words]
-    pairs = ((a, b) for a in range(len(words)) for b in range(a))
-    return [
-        f"{words[a].get_text()!r} lies over {words[b].get_text()!r}"
-        for a, b in pairs
-        if boxes[a].overlaps(boxes[b]) and min(_shared(boxes[a], boxes[b])) > 1  # pixels
-    ]
+    Text.draw, FigureCanvasBase.print_figure = draw_and_measure, print_and_note
 
 
-def _ink(text):
-    box = text.get_window_extent()
-    air = AIR * min(box.width, box.height)
-    return box.padded(-air)
+def corners(extent, degrees, fontsize):
+    """(4, 2): the corners of a text's ink in pixels.  extent: the upright box around it, as turned by these degrees."""
+    cos, sin = abs(np.cos(np.radians(degrees))), abs(np.sin(np.radians(degrees)))
+    upright = np.array([extent.width, extent.height])
+    if abs(cos - sin) > 0.05:
+        width, height = np.linalg.solve([[cos, sin], [sin, cos]], upright)
+    else:  # at 45 degrees, both sides are as long
+        width, height = upright[0] / cos - 1.5 * fontsize, 1.5 * fontsize
+    half = np.array([width / 2, (1 - AIR) * height / 2])
+    turn = np.array([[np.cos(np.radians(degrees)), -np.sin(np.radians(degrees))]])
+    turn = np.vstack([turn, [[-turn[0, 1], turn[0, 0]]]])
+    middle = np.array([extent.x0 + extent.x1, extent.y0 + extent.y1]) / 2
+    return middle + (np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half) @ turn.T
 
 
-def _shared(one, other):
-    sides = ((one.x0, one.x1, other.x0, other.x1), (one.y0, one.y1, other.y0, other.y1))
-    return [min(end, other_end) - max(start, other_start) for start, end, other_start, other_end in sides]
+def over_one_another(words, boxes):
+    """A sentence for each two texts whose ink shares a place."""
+    pairs = [(a, b) for a in range(len(words)) for b in range(a) if shared(boxes[a], boxes[b]) > SLACK]
+    return [f"{words[a]!r} lies over {words[b]!r}" for a, b in pairs]
+
+
+def shared(one, other):
+    """How far one rectangle reaches into another, in pixels; negative: how far apart they are."""
+    sides = np.concatenate([np.diff(one[:3], axis=0), np.diff(other[:3], axis=0)])
+    depths = []
+    for x, y in sides / np.maximum(np.linalg.norm(sides, axis=1, keepdims=True), 1e-9):
+        across = np.array([-y, x])
+        a, b = one @ across, other @ across
+        depths.append(min(a.max(), b.max()) - max(a.min(), b.min()))
+    return min(depths)

@@ -11,7 +11,9 @@ function misplaced(selector) {
   }))];
 }
 
-const seen = (element) => element.checkVisibility({ opacityProperty: true, visibilityProperty: true });
+// Text that stands in <details> itself, with no element of its own, counts as visible though it is folded away.
+const folded = (element) => !element.closest("summary") && element.closest("details:not([open])");
+const seen = (element) => element.checkVisibility({ opacityProperty: true, visibilityProperty: true }) && !folded(element);
 const inShort = (text) => `"${text.trim().replace(/\s+/g, " ").slice(0, 40)}"`;
 
 // Every line of every text: {element, name, boxes}.
