@@ -7,8 +7,19 @@ function misplaced(selector) {
   const roots = [...document.querySelectorAll(selector)].filter((root) => root.checkVisibility());
   return [...new Set(roots.flatMap((root) => {
     const things = [...texts(root), ...controls(root)];
-    return [...things.flatMap((thing) => cut(thing, root)), ...overlaps(things)];
+    const visible = things.map((thing) => ({ ...thing, boxes: thing.boxes.map((box) => clipped(box, thing.element, root)) }));
+    return [...things.flatMap((thing) => cut(thing, root)), ...overlaps(visible)];
   }))];
+}
+
+// What is left of a box inside the ancestors that hide what does not fit.
+function clipped(box, element, root) {
+  for (let around = element; around && around !== root.parentElement; around = around.parentElement) {
+    if (getComputedStyle(around).overflowX === "visible") continue;
+    const { left, right, top, bottom } = around.getBoundingClientRect();
+    box = { left: Math.max(box.left, left), right: Math.min(box.right, right), top: Math.max(box.top, top), bottom: Math.min(box.bottom, bottom) };
+  }
+  return box;
 }
 
 // Text that stands in <details> itself, with no element of its own, counts as visible though it is folded away.
@@ -49,7 +60,7 @@ function cut({ element, name, boxes }, root) {
     const sideways = Math.max(...outside.map(([x]) => x)), down = Math.max(...outside.map(([, y]) => y));
     if (SCROLLS.test(style.overflowX) && SCROLLS.test(style.overflowY)) return [];
     const hides = (overflow) => box === root || (overflow !== "visible" && !SCROLLS.test(overflow));
-    const told = style.textOverflow === "ellipsis" && element.closest("[title]");
+    const ends = style.textOverflow === "ellipsis" || style.webkitLineClamp !== "none", told = ends && element.closest("[title]");
     if (hides(style.overflowX) && sideways > SLACK && !told) return [`${name} is cut off ${Math.round(sideways)} px sideways`];
     if (hides(style.overflowY) && down > SLACK && box !== root && !told) return [`${name} is cut off ${Math.round(down)} px in its height`];
     if (SCROLLS.test(style.overflowX) || SCROLLS.test(style.overflowY)) return [];

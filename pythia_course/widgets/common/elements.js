@@ -16,6 +16,9 @@ export function make(tag, className, attributes = {}, ...children) {
   return element;
 }
 
+// As much of a text as a line has room for; its whole is the title of whatever shows it.
+export const shortened = (text, most = 40) => ([...text].length > most ? `${[...text].slice(0, most).join("")}…` : text);
+
 export const newId = () => `pcw-${ids++}`;
 export const within = (value, number) => Math.max(0, Math.min(number - 1, value));
 
