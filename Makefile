@@ -10,9 +10,9 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 # Two kernels run side by side on two cores: one thread each. OMP_NUM_THREADS=2 make test tries another number.
-test notebooks: export OMP_NUM_THREADS ?= 1
+test browser notebooks: export OMP_NUM_THREADS ?= 1
 
-.PHONY: help lab test notebooks claims pictures rooms api bench lint train clean
+.PHONY: help lab test browser notebooks claims pictures rooms api bench lint train clean
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
@@ -21,6 +21,9 @@ lab: $(VENV)/.ready  ## open the course in JupyterLab (PORT=8888; HEADLESS=1 onl
 
 test: $(VENV)/.ready-test  ## run the unit tests, then every notebook against its stored outputs
 	$(BIN)/python -m pytest tests notebooks -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=120
+
+browser: $(VENV)/.ready-test  ## run every lesson in Chromium and look at it: widgets, themes, widths, accessibility
+	$(BIN)/python -m pytest tests/browser -n 2 --dist loadgroup
 
 notebooks: $(VENV)/.ready-test  ## run every notebook anew and store its outputs (NOTEBOOK=path for one)
 	$(BIN)/python notebooks/build.py $(NOTEBOOK)

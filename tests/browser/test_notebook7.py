@@ -12,7 +12,9 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 LESSONS = ("00_start_here", "04_parallel_attention_and_mlp")
 
 
-@pytest.fixture(scope="module", params=LESSONS)
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=pytest.mark.xdist_group(f"{name} in 7")) for name in LESSONS]
+)
 def lesson(request, browser, tmp_path_factory):
     """(page, what was found): a lesson that was run."""
     folder, found = tmp_path_factory.mktemp("notebook"), Walk()
