@@ -12,12 +12,13 @@ from support.lab import wait_for_kernel
 SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 RUN = 400  # seconds that a notebook may take on a busy machine
 WINDOWS = {"a laptop": (1280, 900), "200% zoom": (683, 450), "600 pixels": (600, 900)}
+AROUND = 400  # pixels that JupyterLab's own bars take
 THEMES = ("JupyterLab Light", "JupyterLab Dark")
 PICTURES = os.environ.get("PYTHIA_COURSE_SCREENSHOTS")  # a folder, for whoever wants to look
 LIVE = ".jp-OutputArea-child > .lm-Panel.jp-OutputArea-output"
 OUTPUTS, PROSE = ".jp-OutputArea-output", ".jp-MarkdownOutput"
-# JupyterLab does not draw cells that are out of sight; here all are looked at.
-ALL_DRAWN = ".jp-Cell { content-visibility: visible !important; }"
+# JupyterLab does not draw cells that are out of sight, and its body, 0 pixels high, hides everything from axe.
+ALL_DRAWN = ".jp-Cell { content-visibility: visible !important; } body { overflow: visible !important; }"
 AT_HOME = re.compile(r"(http|ws)://127\.0\.0\.1[:/]|blob:|data:")
 
 
@@ -83,11 +84,17 @@ def look(page, walk, name):
 
 
 def in_theme(page, theme):
-    """axe's violations in this theme; its script must be on the page."""
+    """axe's violations in this theme; its script must be on the page.
+
+    Of text that one would have to scroll to, axe measures no contrast: the window is as high as the notebook.
+    """
     page.evaluate("(theme) => jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
     page.wait_for_function(f"() => document.body.dataset.jpThemeName === '{theme}'")
-    page.wait_for_timeout(500)
-    return ask(page, f"violations('{OUTPUTS}')") + ask(page, f"violations('{PROSE}')")
+    height = page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer').scrollHeight")
+    resize(page, (WINDOWS["a laptop"][0], height + AROUND))
+    found = ask(page, f"violations('{OUTPUTS}, {PROSE}')")
+    resize(page, WINDOWS["a laptop"])
+    return found
 
 
 def resize(page, size):
