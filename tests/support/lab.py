@@ -16,6 +16,7 @@ from playwright.sync_api import sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SECONDS = 60  # for anything to happen on a busy machine
+START = 180  # for a server to answer
 SETTINGS = {"notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}}
 EXPOSE = {"jupyterlab": "LabApp", "notebook": "JupyterNotebookApp"}
 OWN = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")
@@ -64,7 +65,7 @@ def free_port():
 
 def answering(address, server, log):
     """The address, as soon as the server answers there."""
-    end = monotonic() + SECONDS
+    end = monotonic() + START
     while monotonic() < end and server.poll() is None:
         try:
             urllib.request.urlopen(f"{address}/api", timeout=5).close()
