@@ -10,12 +10,12 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 # Two kernels run side by side on two cores: one thread each. OMP_NUM_THREADS=2 make test tries another number.
-test check costs notebooks: export OMP_NUM_THREADS ?= 1
+test check costs browser notebooks: export OMP_NUM_THREADS ?= 1
 # A file of tests goes to one of two processes, the dearest first (tests/support/costs.json).
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 NBVAL := --nbval-current-env --nbval-cell-timeout=120
 
-.PHONY: help lab test check costs notebooks claims pictures rooms api bench lint train clean
+.PHONY: help lab test check costs browser notebooks claims pictures rooms api bench lint train clean
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
@@ -30,6 +30,9 @@ check: $(VENV)/.ready-test  ## before each commit: ruff and the files of tests t
 
 costs: $(VENV)/.ready-test  ## run all tests and record what each file costs; names the dearest
 	$(BIN)/python -m pytest tests notebooks $(SIDE_BY_SIDE) --nbval $(NBVAL) --costs
+
+browser: $(VENV)/.ready-test  ## run every lesson in Chromium and look at it: widgets, themes, widths, accessibility
+	$(BIN)/python -m pytest tests/browser -n 2 --dist loadgroup
 
 notebooks: $(VENV)/.ready-test  ## run every notebook anew and store its outputs (NOTEBOOK=path for one)
 	$(BIN)/python notebooks/build.py $(NOTEBOOK)

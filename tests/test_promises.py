@@ -2,6 +2,7 @@
 
 import os
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -261,6 +262,14 @@ def test_every_step_of_every_pythia_is_found():
 def test_make_test_runs_notebooks():
     recipe = re.search(r"^test:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)[1]
     assert "--nbval" in recipe and "notebooks" in recipe
+
+
+def test_the_browser_s_tests_are_no_part_of_make_test_and_run_on_every_push():
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
+    assert "tests/browser" in options["norecursedirs"]
+    assert re.search(r"^browser:.*\n\t.* pytest tests/browser ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    for page in (".ci/run", ".github/workflows/tests.yml"):
+        assert "make browser" in (ROOT / page).read_text(encoding="utf-8"), page
 
 
 def test_every_log_has_the_loss_by_source_at_each_checkpoint():

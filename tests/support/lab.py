@@ -16,7 +16,9 @@ from playwright.sync_api import sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SECONDS = 60  # for anything to happen on a busy machine
+START = 180  # for a server to answer
 SETTINGS = {"notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}}
+EXPOSE = {"jupyterlab": "LabApp", "notebook": "JupyterNotebookApp"}
 OWN = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")
 
 
@@ -32,8 +34,8 @@ def browser():
 
 
 @contextmanager
-def jupyterlab(folder, theme="JupyterLab Light"):
-    """A JupyterLab in this folder; yields its address."""
+def jupyterlab(folder, theme="JupyterLab Light", app="jupyterlab"):
+    """A JupyterLab in this folder, or with app="notebook" a Notebook 7; yields its address."""
     for name, content in (SETTINGS | {"themes": {"theme": theme}}).items():
         path = folder / f"settings/@jupyterlab/apputils-extension/{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,9 +45,10 @@ def jupyterlab(folder, theme="JupyterLab Light"):
     environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"} | places
     port = free_port()
     flags = [f"--port={port}", "--ip=127.0.0.1", "--no-browser", "--allow-root", "--IdentityProvider.token="]
-    flags += ["--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={folder}", "--ServerApp.port_retries=0"]
+    flags += [f"--ServerApp.root_dir={folder}", "--ServerApp.port_retries=0"]
+    flags += [f"--{EXPOSE[app]}.expose_app_in_browser=True"]
     with open(folder / "server.log", "w") as log:
-        command = [sys.executable, "-m", "jupyterlab", *flags]
+        command = [sys.executable, "-m", app, *flags]
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
     try:
         yield answering(f"http://127.0.0.1:{port}", server, folder / "server.log")
@@ -62,7 +65,7 @@ def free_port():
 
 def answering(address, server, log):
     """The address, as soon as the server answers there."""
-    end = monotonic() + SECONDS
+    end = monotonic() + START
     while monotonic() < end and server.poll() is None:
         try:
             urllib.request.urlopen(f"{address}/api", timeout=5).close()

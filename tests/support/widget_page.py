@@ -1,9 +1,13 @@
-"""What the tests of widgets in a real browser do alike: press keys, read colours, ask the kernel."""
+"""What the tests of widgets in a real browser do alike: press keys, read pictures and colours, ask the kernel."""
 
+import base64
 from urllib.parse import urlsplit
 
+import matplotlib
 import numpy as np
 
+LEVELS = matplotlib.colormaps["viridis"](np.arange(256), bytes=True)[:, :3].astype(int)
+RGB = np.array([1 << 16, 1 << 8, 1])  # a colour as one number
 PRINTS = """
 async ([code, expected]) => {
   const { kernel } = jupyterapp.shell.currentWidget.sessionContext.session, run = kernel.requestExecute({ code });
@@ -18,6 +22,31 @@ async ([code, expected]) => {
 def press(page, key, times=1):
     for _ in range(times):
         page.keyboard.press(key)
+
+
+def levels(pixels, width):
+    """(row, column) levels of the colour map in RGBA bytes, -1 where the page shines through."""
+    pixels = np.frombuffer(pixels, np.uint8).reshape(-1, width, 4).astype(int)
+    table, colors, opaque = LEVELS @ RGB, pixels[..., :3] @ RGB, pixels[..., 3] == 255
+    order = np.argsort(table)
+    found = order[np.searchsorted(table, colors, sorter=order).clip(0, 255)]
+    assert np.array_equal(table[found][opaque], colors[opaque]) and np.all(opaque | (pixels[..., 3] == 0))
+    return np.where(opaque, found, -1)
+
+
+def canvas_levels(page, selector=".pcw-canvas", nth=0):
+    """The levels that a canvas shows."""
+    script = "c => btoa(String.fromCharCode(...c.getContext('2d').getImageData(0, 0, c.width, c.height).data))"
+    canvas = page.locator(selector).nth(nth)
+    return levels(base64.b64decode(canvas.evaluate(script)), int(canvas.evaluate("c => c.width")))
+
+
+def assert_drawn(drawn, weights):
+    """drawn: levels, -1 where nothing is.  weights: (query, key) of one head."""
+    future = np.triu(np.ones(weights.shape, bool), 1)
+    assert np.array_equal(drawn < 0, future)
+    wanted = np.rint(255 * weights).astype(int)  # two neighbours share one colour in two places of the map
+    assert np.array_equal(LEVELS[drawn][~future], LEVELS[wanted][~future])
 
 
 def hosts(asked):

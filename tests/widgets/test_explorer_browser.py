@@ -13,12 +13,10 @@ import nbformat
 import numpy as np
 import pytest
 from support.lab import SECONDS, jupyterlab, wait_for_kernel
-from support.widget_page import PRINTS, assert_readable, hosts, press
+from support.widget_page import LEVELS, PRINTS, assert_drawn, assert_readable, canvas_levels, hosts, levels, press
 
 from pythia_course.widgets import AttentionExplorer
 
-LEVELS = matplotlib.colormaps["viridis"](np.arange(256), bytes=True)[:, :3].astype(int)
-RGB = np.array([1 << 16, 1 << 8, 1])  # a color as one number
 ONE_FRAME = 17  # milliseconds
 TOKENS = "␣the ␣red ␣ball <script>window.ran=1</script> 😀 <img/src=x/onerror=window.ran=1> ↵ .".split()
 
@@ -88,30 +86,6 @@ def show(browser):
     yield mount
     assert wrong == []
     page.close()
-
-
-def levels(pixels, side):
-    """(row, column) levels of the colour map in RGBA bytes, -1 where transparent; each must be one of its colours."""
-    pixels = np.frombuffer(pixels, np.uint8).reshape(side, side, 4).astype(int)
-    table, colors, opaque = LEVELS @ RGB, pixels[..., :3] @ RGB, pixels[..., 3] == 255
-    order = np.argsort(table)
-    found = order[np.searchsorted(table, colors, sorter=order).clip(0, 255)]
-    assert np.array_equal(table[found][opaque], colors[opaque]) and np.all(opaque | (pixels[..., 3] == 0))
-    return np.where(opaque, found, -1)
-
-
-def canvas_levels(page, selector=".pcw-canvas", nth=0):
-    script = "c => btoa(String.fromCharCode(...c.getContext('2d').getImageData(0, 0, c.width, c.height).data))"
-    canvas = page.locator(selector).nth(nth)
-    return levels(base64.b64decode(canvas.evaluate(script)), int(canvas.evaluate("c => c.width")))
-
-
-def assert_drawn(drawn, weights):
-    """drawn: levels, -1 where nothing is.  weights: (query, key) of one head."""
-    future = np.triu(np.ones(weights.shape, bool), 1)
-    assert np.array_equal(drawn < 0, future)
-    wanted = np.rint(255 * weights).astype(int)  # two neighbours share one color in two places of the map
-    assert np.array_equal(LEVELS[drawn][~future], LEVELS[wanted][~future])
 
 
 def selected(page):

@@ -1,6 +1,6 @@
 // Attention as the explorer, the scrubber and the viewer draw it. Tokens are only ever set as text, never as HTML.
 
-import { HIDDEN, make, pointing } from "./elements.js";
+import { HIDDEN, make, pointing, shortened } from "./elements.js";
 
 export const bytes = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 export const nameOf = (layer, head) => `layer ${layer}, head ${head}`;
@@ -44,9 +44,9 @@ export function looksAt(weights, tokens, query, key = null) {
   const start = headSize(query), row = [...weights.subarray(start, start + query + 1)];
   const most = row.map((_, token) => token).sort((a, b) => row[b] - row[a] || a - b);
   const told = key === null ? most.filter((token) => row[token] > 1).slice(0, 3) : [key];
-  const named = told.map((token) => `${tokens[token]} ${(row[token] / 255).toFixed(2)}`);
+  const named = told.map((token) => `${shortened(tokens[token])} ${(row[token] / 255).toFixed(2)}`);
   if (key === null && query >= told.length) named.push("…");
-  return `${tokens[query]} looks at ${named.join(", ")}`;
+  return `${shortened(tokens[query])} looks at ${named.join(", ")}`;
 }
 
 // One head, large, between the labels of its tokens; point(query, key) is told where one points, key null in the future.

@@ -5,7 +5,6 @@
 export const KEYS = { "data-lm-suppress-shortcuts": "true" };
 export const HIDDEN = { "aria-hidden": "true" };
 const DRAWN = ["svg", "g", "path", "polyline", "polygon", "rect", "circle", "text"];
-let ids = 0;
 
 export function make(tag, className, attributes = {}, ...children) {
   const space = DRAWN.includes(tag) ? "http://www.w3.org/2000/svg" : "http://www.w3.org/1999/xhtml";
@@ -16,7 +15,11 @@ export function make(tag, className, attributes = {}, ...children) {
   return element;
 }
 
-export const newId = () => `pcw-${ids++}`;
+// As much of a text as a line has room for; its whole is the title of whatever shows it.
+export const shortened = (text, most = 40) => ([...text].length > most ? `${[...text].slice(0, most).join("")}…` : text);
+
+// Each widget has this module to itself, so that none can count for all.
+export const newId = () => `pcw-${Math.random().toString(36).slice(2)}`;
 export const within = (value, number) => Math.max(0, Math.min(number - 1, value));
 
 // The step that a key stands for, undefined if none; a key used here does nothing else.

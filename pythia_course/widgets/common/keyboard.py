@@ -29,10 +29,10 @@ class KeyGuard(anywidget.AnyWidget):
             target.setAttribute("data-lm-suppress-shortcuts", "true");
           }
         };
-        const watcher = new MutationObserver(() => name(el.closest(".widget-vbox")));
-        let frame;
+        let box, frame;
+        const watcher = new MutationObserver(() => name(box));
         const start = () => {
-          const box = el.closest(".widget-vbox");
+          box = el.closest(".widget-vbox");
           if (!box) return void (frame = requestAnimationFrame(start)); // not put into its box yet
           box.classList.add("pcw-guarded");
           watcher.observe(box, { childList: true, subtree: true });

@@ -2,7 +2,7 @@
 // for pictures. Tokens are only ever set as text, never as HTML.
 
 import { HeadMap, bytes, drawHead, headSize, looksAt, nameOf, palette } from "../common/attention.js";
-import { KEYS, follow, make, newId, reveal, stepOf, within } from "../common/elements.js";
+import { KEYS, follow, make, newId, reveal, shortened, stepOf, within } from "../common/elements.js";
 
 export default {
   render({ model, el }) {
@@ -31,12 +31,12 @@ function unpack(model) {
 // One model: its thumbnails, the head shown, and the tokens with what the one that looks gives them.
 class Panel {
   constructor(model, colors, explorer) {
-    const { name, tokens } = model, prefix = name ? `${name}: ` : "", number = tokens.length;
+    const { name, tokens } = model, prefix = name ? `${shortened(name)}: ` : "", number = tokens.length;
     Object.assign(this, { model, colors, explorer, tokens, number, prefix, query: number - 1, text: tokens.join("\0") });
     this.map = new HeadMap(tokens, colors, (query, key) => explorer.look(this, query, key));
     const sides = make("div", "pce-sides", {}, this.buildHeads(), this.map.root);
     this.root = make("section", "pce-panel", { "aria-label": name || "attention" }, sides, this.buildTokens());
-    if (name) this.root.prepend(make("div", "pce-name", {}, name));
+    if (name) this.root.prepend(make("div", "pce-name", { title: name }, name));
   }
 
   buildHeads() {
@@ -88,7 +88,7 @@ class Panel {
     const label = `${this.prefix}tokens, arrow keys choose the one that looks`;
     const steps = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1, Home: -this.number, End: this.number };
     this.options = this.tokens.map((token, i) => {
-      const parts = [make("span", "pce-token", {}, token), make("span", "pce-value")];
+      const parts = [make("span", "pce-token", { title: token }, token), make("span", "pce-value")];
       const option = make("span", "pce-option", { role: "option", id: newId() }, ...parts);
       for (const event of ["pointerenter", "click"]) option.addEventListener(event, () => this.explorer.look(this, i));
       return option;
@@ -149,7 +149,7 @@ class Explorer {
     this.panels = models.map((each) => new Panel(each, colors, this));
     this.status = make("div", "pcw-status", { role: "status", "aria-live": "polite" });
     this.root = make("div", "pcw pce", { role: "group", "aria-label": title || "attention explorer" },
-      make("div", "pcw-title", {}, title), this.buildControls(), this.status,
+      make("div", "pcw-title", { title }, title), this.buildControls(), this.status,
       make("div", "pce-panels", {}, ...this.panels.map(({ root }) => root)));
     this.arrange();
     const shown = () => this.show(model.get("layer"), model.get("head"));
@@ -237,6 +237,6 @@ class Explorer {
 
   say() {
     const lines = this.panels.map((panel) => panel.says()), gap = lines.length > 1 ? "\n" : " ";
-    this.status.textContent = `${nameOf(this.layer, this.head)}:${gap}${lines.join("\n")}`;
+    this.status.title = this.status.textContent = `${nameOf(this.layer, this.head)}:${gap}${lines.join("\n")}`;
   }
 }

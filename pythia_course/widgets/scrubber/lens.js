@@ -1,7 +1,7 @@
 // What the model would say next if it stopped after each layer: a row a layer, a column a token read. On a canvas:
 // hundreds of words set as elements take the browser longer than a frame.
 
-import { HIDDEN, KEYS, make, pointing } from "../common/elements.js";
+import { HIDDEN, KEYS, make, pointing, shortened } from "../common/elements.js";
 
 export class Lens {
   // said: places in the vocabulary, sure: their probabilities in 1/255; both (step, row, position), one after another.
@@ -88,13 +88,13 @@ export class Lens {
 
   told(row, position) {
     const [word, level] = this.cell(row, position);
-    return `${this.vocabulary[word]} ${(level / 255).toFixed(2)}`;
+    return `${shortened(this.vocabulary[word])} ${(level / 255).toFixed(2)}`;
   }
 
   // "after layer 2, having read ␣red, it says ␣ball 0.57", where one points; else nothing.
   says() {
     if (!this.pointed) return [];
     const [row, position] = this.pointed;
-    return [`${this.nameOf(row)}, having read ${this.tokens[position]}, it says ${this.told(row, position)}`];
+    return [`${this.nameOf(row)}, having read ${shortened(this.tokens[position])}, it says ${this.told(row, position)}`];
   }
 }

@@ -16,7 +16,7 @@ export class NextTokens {
   show(at) {
     this.rows.forEach(({ token, bar, share, row }, place) => {
       const [said, p, percent] = this.predictions[at][place] ?? ["", 0, ""];
-      token.textContent = said;
+      token.title = token.textContent = said;
       bar.style.transform = `scaleX(${p})`;
       share.textContent = percent;
       row.classList.toggle("pcs-answer", said === this.answer);

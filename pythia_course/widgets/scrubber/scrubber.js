@@ -6,7 +6,7 @@ import { Lens } from "./lens.js";
 import { NextTokens } from "./next_tokens.js";
 import { Score } from "./score.js";
 import { bytes, palette } from "../common/attention.js";
-import { HIDDEN, KEYS, follow, make, within } from "../common/elements.js";
+import { HIDDEN, KEYS, follow, make, shortened, within } from "../common/elements.js";
 
 export default {
   render({ model, el }) {
@@ -42,7 +42,7 @@ class Scrubber {
     this.status = make("div", "pcw-status", { role: "status", "aria-live": "polite" });
     const parts = [this.attention, this.next, this.lens].filter(Boolean).map(({ root }) => root);
     this.root = make("div", "pcw pcs", { role: "group", "aria-label": title || "training scrubber" },
-      make("div", "pcw-title", {}, title), this.buildTime(), this.status, make("div", "pcs-parts", {}, ...parts));
+      make("div", "pcw-title", { title }, title), this.buildTime(), this.status, make("div", "pcs-parts", {}, ...parts));
   }
 
   dispose() {
@@ -145,7 +145,7 @@ class Scrubber {
     const pointed = this.lens?.says() ?? [];
     if (this.attention && !pointed.length) says.push(this.attention.says());
     says.push(...pointed);
-    if (this.next) says.push("next: " + this.next.predictions[this.at].slice(0, 1).map(([token, p]) => `${token} ${p.toFixed(2)}`));
-    this.status.textContent = says.join(" · ");
+    if (this.next) says.push("next: " + this.next.predictions[this.at].slice(0, 1).map(([token, p]) => `${shortened(token)} ${p.toFixed(2)}`));
+    this.status.title = this.status.textContent = says.join(" · ");
   }
 }

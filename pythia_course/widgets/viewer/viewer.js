@@ -13,7 +13,7 @@ export default {
     function look(query, key) {
       place = [query, key];
       map.look(query, key);
-      status.textContent = `${nameOf(model.get("layer"), model.get("head"))}: ${looksAt(weights, tokens, query, key)}`;
+      status.title = status.textContent = `${nameOf(model.get("layer"), model.get("head"))}: ${looksAt(weights, tokens, query, key)}`;
     }
 
     function show() {

@@ -1,0 +1,53 @@
+// Read by walk.py: what a notebook in JupyterLab or Notebook 7 says of itself.
+const LIVE = ".jp-OutputArea-child > .lm-Panel.jp-OutputArea-output";
+const all = (selector) => [...document.querySelectorAll(selector)];
+const notebook = () => jupyterapp.shell.currentWidget.content;
+const codeCells = () => [...notebook().model.cells].filter(({ type }) => type === "code").map((cell) => cell.sharedModel);
+
+// What failed, or was written to stderr; from the notebook itself, since cells out of sight may not be drawn.
+function failed() {
+  const outputs = codeCells().flatMap((cell) => cell.getOutputs());
+  return outputs.filter((out) => out.output_type === "error" || out.name === "stderr").map((out) => out.evalue ?? out.text);
+}
+
+const done = () => failed().length || codeCells().every((cell) => cell.execution_count || !cell.source.trim());
+
+// Live views whose place is empty, and large pictures of one colour.
+function blank() {
+  return all(LIVE).filter((view) => {
+    const { width, height } = view.getBoundingClientRect(), text = view.innerText;
+    const drawn = view.querySelectorAll("canvas, svg, button, select").length;
+    const pictures = [...view.querySelectorAll(".pcw-canvas, .pcs-words")];
+    return width < 50 || height < 20 || !drawn || /Loading widget|Error/.test(text) || pictures.some(uniform);
+  }).map((view) => view.innerText.slice(0, 200) || "nothing");
+}
+
+function uniform(canvas) {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return new Uint32Array(data.buffer).every((pixel, _, [first]) => pixel === first);
+}
+
+// Pictures that did not arrive, or that say nothing to whoever cannot see them.
+function nameless() {
+  return all(".jp-OutputArea-output img").filter((image) => !image.alt.trim() || !image.naturalWidth).length;
+}
+
+// What axe finds; a notebook of which it has seen no text is one that it has not looked at.
+async function violations(roots) {
+  const found = await axe.run({ include: [roots] }, { resultTypes: ["violations", "incomplete", "passes"] });
+  const texts = found.passes.find(({ id }) => id === "color-contrast")?.nodes.length ?? 0;
+  const twice = found.incomplete.filter(({ id }) => id === "duplicate-id-aria");
+  const told = ({ target, html, failureSummary }) =>
+    `${html.slice(0, 160)} (${target.join(" ").slice(-80)}): ${failureSummary?.split("\n")[1]?.trim()}`;
+  const said = [...found.violations, ...twice].flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${told(node)}`));
+  return texts > 4 ? said : [...said, `axe has looked at ${texts} texts only`];
+}
+
+// Cells with a live view for which nothing stands once nobody is behind it.
+function lost() {
+  const words = ".pythia-still, .jp-RenderedText, .jp-RenderedHTML";
+  return notebook().widgets.filter(({ model, node }) => {
+    const live = model.type === "code" && JSON.stringify(model.sharedModel.getOutputs()).includes("jupyter.widget-view");
+    return live && ![...node.querySelectorAll(words)].some((one) => one.checkVisibility());
+  }).map(({ model }) => `nothing stands for ${model.sharedModel.source.slice(0, 80)}`);
+}
