@@ -44,8 +44,8 @@ def add_to(commands) -> None:
 
 def run(options) -> int:
     """Show the map, or reset what is named; gives the exit code."""
-    path = _notebooks(options.folder) / attempts.FILE
-    standing = CourseMap(tasks.course(), attempts.read(path))
+    course, path = tasks.course(), _notebooks(options.folder) / attempts.FILE
+    standing = CourseMap(course, attempts.read(path))
     if options.reset is not None:
         return _reset(path, options.reset, standing, options.yes)
     if options.json:
