@@ -34,7 +34,8 @@ function nameless() {
 
 // What axe finds; a notebook of which it has seen no text is one that it has not looked at.
 async function violations(roots) {
-  const found = await axe.run({ include: [roots] }, { resultTypes: ["violations", "incomplete", "passes"] });
+  const rules = { "link-in-text-block": { enabled: false } }; // how a link in prose looks is JupyterLab's theme
+  const found = await axe.run({ include: [roots] }, { rules, resultTypes: ["violations", "incomplete", "passes"] });
   const texts = found.passes.find(({ id }) => id === "color-contrast")?.nodes.length ?? 0;
   const twice = found.incomplete.filter(({ id }) => id === "duplicate-id-aria");
   const told = ({ target, html, failureSummary }) =>
