@@ -21,7 +21,7 @@ class Clock:
 
 @pytest.fixture
 def steps(tmp_path, monkeypatch):
-    """An empty folder of trainings; a step changes nothing and takes 0.75 s, a model's first 20.  Gives a list of who did."""
+    """An empty folder of trainings, and steps that take 0.75 s each, but for a first one.  Gives who took them."""
     monkeypatch.setenv("PYTHIA_COURSE_RUNS", str(tmp_path))
     clock, taken = Clock(), []
 
