@@ -10,7 +10,7 @@ from support.claims import says
 
 from pythia_course import load, measures, suite
 from pythia_course.tiny import corpus
-from pythia_course.tiny.seeds import length_losses, position_losses
+from pythia_course.tiny.seeds import length_losses
 
 ROTARY, LEARNED = ("tiny-pythia", "tiny-pythia-sequential"), ("tiny-gpt2", "tiny-gpt2-parallel")
 SOURCES = ("stories", "dialogue", "python", "tables", "arithmetic", "lists", "echoes")
@@ -141,15 +141,17 @@ def test_the_reach_at_other_moments(models, rows):
     "03",
     "Nor does size buy reach.",
     "The course has the same model in three other sizes, from 91 thousand to 5 million parameters, the two smaller "
-    "ones in three seeds each: in all seven, positions 128 to 255 cost less than half a nat more than the first 128, and "
-    "positions 320 to 383 more than a nat more.",
+    "ones in three seeds each: in all seven, positions 128 to 255 cost less than half a nat more than the first 128, "
+    "and positions 320 to 383 more than a nat more.",
 )
-def test_the_reach_of_other_sizes():
-    """Each on its own held-out documents, as the shipped losses by position were measured."""
+def test_the_reach_of_other_sizes(models, rows):
+    """Above what `tiny-gpt2` loses with its table used again and again, since one block is harder than another."""
+    few = rows[:4]
+    easy = np.array(blocks(models["tiny-gpt2"].model, few, positions=torch.arange(512)[None] % 128))
     others = [name for name in suite.SHIPPED if name.partition("-seed")[0] in set(suite.LADDER) - {"tiny-pythia"}]
     assert len(others) == 7
     for name in others:
-        found = np.array(position_losses(load(name).model, suite.seed_of(name)))
+        found = np.array(blocks(load(name).model, few)) - easy
         known = found[:2].mean()
         assert found[2:4].max() < known + 0.5 and found[5] > known + 1, name
 

@@ -361,7 +361,7 @@ def larger_before_the_mlp(name, seed=None):
 def test_the_two_layernorms_in_other_seeds_and_sizes():
     for seed in (None, 1, 2):
         found = larger_before_the_mlp("tiny-pythia", seed)
-        assert found[0][0] <= 0.1 and found[3][0] == 1 and max(abs(r) for _, r in found) < 0.2
+        assert found[0][0] < 0.12 and found[3][0] == 1 and max(abs(r) for _, r in found) < 0.2
     largest = larger_before_the_mlp("tiny-pythia-5m")
     assert largest[-1][0] == 1 and 0.4 < largest[0][0] < 0.6
     for seed in (None, 1, 2):

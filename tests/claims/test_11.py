@@ -547,13 +547,14 @@ def test_the_heads_read_what_the_first_mlp_gives():
 def contexts_told_apart(lm, times=30):
     """Of so many lines, in how many “a x” and “b x” pull towards their own continuations; the mean pull, in nats."""
     single = [word for word in EVERYDAY if len(tiny().tokenizer(" " + word)["input_ids"]) == 1]
-    draw, pulls = Random(9), []
+    draw, texts, ends = Random(9), [], []
     for _ in range(times):
         a, b, x, p, q, f, g = draw.sample(single, 7)
-        texts = [f"Kofi {a} {x} {p} {f} {b} {x} {q} {g}\nKofi {before} {x}" for before in (a, b)]
-        ids = torch.tensor([[corpus.END_OF_TEXT, *corpus.encode(text)[:-1]] for text in texts])
-        after_a, after_b = lm.model(ids).logits[:, -1, [token(p), token(q)]]
-        pulls.append(float((after_a[0] - after_a[1]) - (after_b[0] - after_b[1])))
+        texts += [f"Kofi {a} {x} {p} {f} {b} {x} {q} {g}\nKofi {before} {x}" for before in (a, b)]
+        ends += [[token(p), token(q)]] * 2
+    ids = torch.tensor([[corpus.END_OF_TEXT, *corpus.encode(text)[:-1]] for text in texts])  # all of one length
+    towards_p, towards_q = lm.model(ids).logits[:, -1].gather(1, torch.tensor(ends)).T
+    pulls = ((towards_p - towards_q)[::2] - (towards_p - towards_q)[1::2]).tolist()
     return sum(pull > 0 for pull in pulls), sum(pulls) / times
 
 
