@@ -94,6 +94,8 @@ def test_two_sizes_differ_in_their_measures_alone_and_two_seeds_in_what_they_rea
     assert list(seeds.parameters) == ["tiny-pythia", "tiny-pythia-seed2"]
     assert seeds.differences == ["training data"] and "drawn with seed 2" in repr(seeds)
     assert np.abs(seeds.a.losses - seeds.b.losses).max() > 0.1
+    bars = seeds.plot_losses().patches
+    assert len({bar.get_facecolor() for bar in bars}) == 2
 
 
 def test_every_published_model_has_its_training_data_and_others_are_said_to_be_unknown(folder):
