@@ -10,6 +10,8 @@ import api
 import pytest
 import rooms
 
+from pythia_course import load, suite
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md")
 ROOMS = sorted(path.parent for path in rooms.modules() if path.name == "__init__.py" and path.parent != rooms.PACKAGE)
@@ -62,6 +64,37 @@ def test_a_room_offers_what_its_first_lines_name(folder):
     assert doc and len(doc.split()) >= 6
     for module, name in re.findall(r"^    (\w+)\.(\w+)", doc, re.M):
         assert hasattr(importlib.import_module(f"{dotted}.{module}"), name), f"{dotted}.{module} has no {name}"
+
+
+def rows_of_the_tiny_suite():
+    """Name -> the other cells, of the README's table of the models that ship."""
+    rows = re.findall(r"^\| `(tiny-[\w-]+)` \|(.*)\|$", text_of("README.md"), re.M)
+    return {name: [cell.strip() for cell in cells.split("|")] for name, cells in rows}
+
+
+def test_the_readme_s_table_names_every_model_that_ships_its_size_steps_and_seeds():
+    table, logs_of = rows_of_the_tiny_suite(), rooms.PACKAGE / "tiny" / "logs"
+    assert sorted(table) == sorted({name.partition("-seed")[0] for name in suite.SHIPPED})
+    for name, (parameters, positions, block, checkpoints, seeds) in table.items():
+        spec, steps = load(name).spec, suite.steps(name)
+        assert parameters == f"{suite.total(spec):,}" and block == ("parallel" if spec.parallel else "sequential")
+        assert positions.startswith("rotary, 25%" if spec.positions == "rotary" else "a learned table")
+        assert re.match(r"\d+|the last", checkpoints)[0] == ("the last" if steps == (6200,) else str(len(steps)))
+        weights = {len(suite.steps(f"{name}-seed{seed}")) for seed in (1, 2)}
+        assert weights == ({0} if seeds == "logs" else {int(seeds.removesuffix(" each"))})
+        assert seeds != "logs" or all((logs_of / f"{name}-seed{seed}.csv").exists() for seed in (1, 2))
+
+
+def test_the_readme_counts_what_ships():
+    names = rows_of_the_tiny_suite()
+    counts = [suite.total(load(name).spec) for name in names]
+    seeds = sum(f"{name}-seed2" in suite.SHIPPED for name in names)
+    words = {3: "three", 7: "seven"}
+    first = re.sub(r"\s+", " ", text_of("README.md"))
+    sizes = f"{min(counts) // 1000} thousand to {max(counts) // 10**6} million parameters"
+    assert f"{words[len(names)]} tiny ones of {sizes}, {words[seeds]} of them from three seeds each" in first
+    assert (rooms.PACKAGE / "tiny" / "logs" / "tiny-pythia-26m.csv").exists()
+    assert "`tiny-pythia-26m`, the log ships" in first and "tiny-pythia-26m" not in suite.SHIPPED
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -62,7 +62,7 @@ SHOWN = {
             "tiny/test_seeds.py: a_further_seed_has_a_row_every_hundred_steps_with_the_columns_of_the_first; "
             "test_promises.py: every_log_has_the_loss_by_source_at_each_checkpoint"
         ),
-        "stop it at any moment, the same command goes on": (
+        "Stop it at any moment, the same command goes on": (
             "tiny/test_training.py: a_killed_run_goes_on_and_ends_with_the_same_weights; "
             "tiny/test_own_runs.py: stopped_at_any_line_of_its_writing_it_comes_to_the_same"
         ),

@@ -5,13 +5,15 @@ from pythia_course.inside.anatomy import FAMILIES
 from pythia_course.inside.opened import other_rotation
 
 # Sources: Biderman et al. 2023, arXiv 2304.01373; Radford et al. 2019, "Language Models are Unsupervised Multitask
-# Learners"; the card of EleutherAI/gpt-neo-125m.
+# Learners"; the card of EleutherAI/gpt-neo-125m; van der Wal et al. 2025, arXiv 2503.09543.
 TRAINING_DATA = {
     **dict.fromkeys(suite.PYTHIAS, "the Pile"),
     **{name: "the Pile, deduplicated" for name in suite.HUB_IDS if name.endswith("-deduped")},
     "gpt2": "WebText",
     "gpt-neo-125m": "the Pile",
     **dict.fromkeys(suite.SHIPPED, "the Tiny Pile"),
+    **{name: f"the Tiny Pile, drawn with seed {seed}" for name in suite.SHIPPED if (seed := suite.seed_of(name))},
+    **{name: "the Pile, in an order of its own" for name in suite.HUB_IDS if suite.seed_of(name)},
 }
 
 

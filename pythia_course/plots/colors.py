@@ -70,8 +70,13 @@ def line_of(name) -> dict:
 
 
 def lines_of(labels) -> list[dict]:
-    """One style a label: a model and a role have their own, the others what none of these has, in order."""
+    """One style a label: a model and a role have their own, the others what none of these has, in order.
+
+    Of two seeds of one size, which share a colour, the first has it, and the second counts among the others.
+    """
+    labels = list(labels)
     known = [_known(label) for label in labels]
+    known = [None if color in known[:place] else color for place, color in enumerate(known)]
     free = [color for color in OTHERS if color not in known]
     unknown = [place for place, color in enumerate(known) if color is None]
     styles = {

@@ -13,10 +13,11 @@ from pythia_course.machine.files import whole_file
 from pythia_course.suite.runs import is_run_name, run_folder, runs_folder
 
 from .corpus import SEED, STEPS
-from .logs import WEIGHTS, own_name
+from .logs import LOGS, WEIGHTS, own_name
 from .sizes import size_of
 
 DTYPES = ("bfloat16", "float32")
+LOGS_ONLY = ("tiny-pythia-26m", "tiny-pythia-5m-seed1", "tiny-pythia-5m-seed2")  # of these no weights ship
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,17 @@ def check(name, run, seed, stop, threads, device, dtype, peak, into_package):
         raise ValueError(f"dtype is {' or '.join(DTYPES)}, but {dtype!r} came.")
     if peak is not None and not (isinstance(peak, float | int) and 0 < peak <= 1):
         raise ValueError(f"peak is a learning rate, above 0 and at most 1, but {peak!r} came.")
-    if into_package and (seed, stop, run, peak) != (SEED, STEPS, own_name(name), None):
+    if into_package:
+        _check_published(name, run, seed, stop, peak)
+
+
+def _check_published(name, run, seed, stop, peak):
+    if (stop, run, peak) != (STEPS, own_name(name, seed), None):
         raise ValueError(
-            f"What ships is of seed {SEED}, trained to step {STEPS:,}: leave --seed, --stop, --peak and --as out."
+            f"What ships is trained to step {STEPS:,} at the model's own rate: leave --stop, --peak and --as out."
         )
+    if name_of(name, seed) not in (*suite.SHIPPED, *LOGS_ONLY):
+        raise ValueError(f"No {name} of seed {seed}, trained to the end, ships with the course: leave --seed out.")
 
 
 def _whole(what, number, least, most, which):
@@ -117,10 +125,15 @@ def read_order(run):
         raise ValueError(f"{path} is damaged: delete the folder, or name another training with --as.") from error
 
 
-def into_package(folder, model, steps):
-    """Put checkpoints at these steps and the log in the place of what ships."""
-    shipped = WEIGHTS / model
+def name_of(model, seed):
+    """What this draw of a model is called where it ships: "tiny-pythia", or "tiny-pythia-seed1"."""
+    return model if seed == SEED else f"{model}-seed{seed}"
+
+
+def into_package(folder, name, steps):
+    """Put checkpoints at these steps and the log in the place of what ships under this name; of LOGS_ONLY, the log."""
+    shipped = WEIGHTS / name
     for step in steps:
         shutil.rmtree(shipped / f"step{step}", ignore_errors=True)
         shutil.copytree(folder / f"step{step}", shipped / f"step{step}")
-    shutil.copy(folder / "log.csv", shipped / "log.csv")
+    shutil.copy(folder / "log.csv", LOGS / f"{name}.csv" if name in LOGS_ONLY else shipped / "log.csv")

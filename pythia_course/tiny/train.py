@@ -16,20 +16,23 @@ import torch
 from safetensors.torch import save
 from tqdm import tqdm
 
+from pythia_course import suite
 from pythia_course.machine.files import whole_file
 from pythia_course.machine.processor import fast_bfloat16
 
 from .corpus import SEED, STEPS, TOKENS_A_STEP, batch
 from .evaluate import evaluate
+from .forecast import forecast
 from .logs import own_name, training_log, write_log_row  # noqa: F401  (lessons take training_log from here)
 from .models import new_model
-from .own_runs import Order, alone, begin, check, into_package, keep
+from .own_runs import LOGS_ONLY, Order, alone, begin, check, into_package, keep, name_of
 
 PEAK_RATE = 3e-3
 PEAK_RATES = {"tiny-pythia-5m": 2e-3, "tiny-pythia-26m": 1e-3}  # as in Pythia, larger models learn at lower rates
 WARMUP = STEPS // 100
 # Pythia's schedule: powers of 2, then evenly to the end; the first of these falls between the births of the two heads.
 CHECKPOINTS = (0, *(2**n for n in range(10)), *range(600, STEPS + 1, 800))
+SEED_CHECKPOINTS = (600, 1400, STEPS)  # what ships of seeds 1 and 2
 LOG_EVERY = 100
 
 
@@ -111,6 +114,7 @@ def train(
 
     run: what `pythia_course.load` will open it by, "my-tiny-pythia" if nothing is said.  Into the folder of that name,
     in `suite.runs.runs_folder()`, go checkpoints (float16) at CHECKPOINTS and at `stop`, log.csv and a file to resume.
+    First it prints how long that will take here: `forecast`.
     peak: the highest learning rate; without one the model's own.
     publish: once whole, put it in the place of the model that ships with the course; for maintainers.
     Raises ValueError for what makes no sense, before anything is written, and where another process trains it just
@@ -125,16 +129,28 @@ def train(
         torch.set_num_threads(threads)
         training = Run(name, seed, device, order.dtype, order.peak)
         keep(folder, Order(name, seed, training.dtype, order.peak))
-        _advance(training, folder, stop, save_every)
+        _advance(training, folder, stop, save_every, threads)
         if publish:
-            into_package(folder, name, CHECKPOINTS if name == "tiny-pythia" else (STEPS,))
+            shipped = name_of(name, seed)
+            into_package(folder, shipped, shipped_steps(shipped))
     return folder
 
 
-def _advance(run, folder, stop, save_every):
+def shipped_steps(name):
+    """The steps whose weights ship, of a name such as "tiny-pythia-seed1"; () where only the log does."""
+    if name in LOGS_ONLY:
+        return ()
+    if suite.seed_of(name):
+        return SEED_CHECKPOINTS
+    return CHECKPOINTS if name in suite.LADDER[:3] else (STEPS,)
+
+
+def _advance(run, folder, stop, save_every, threads):
     state = folder / "resume.pt"
     if state.exists():
         run.resume(state)
+    if said := forecast(run, stop, threads):
+        print(said, flush=True)
     with tqdm(total=stop, initial=run.step, unit="step", desc=folder.name, smoothing=0.05) as bar:
         while True:
             _record(run, folder, stop)

@@ -58,7 +58,8 @@ def differing(logits):
 @says(
     "02",
     "the only thing that differs from one column to the next is the position.",
-    "Pair 0 runs around like the second hand of a clock, each later pair is slower, and the length never changes.",
+    "Pair 0 runs around like the second hand of a clock (but the other way), each later pair is slower, and the "
+    "length never changes.",
     "In tiny-pythia all ten tokens start alike.",
 )
 def test_the_arrows_turn_evenly_and_keep_their_length(lm, the):
@@ -66,7 +67,7 @@ def test_the_arrows_turn_evenly_and_keep_their_length(lm, the):
     before = trace.queries_unrotated[0]
     assert torch.equal(before, before[:, :1].expand_as(before))
     pairs = torch.complex(trace.queries[0, 0, :, :4], trace.queries[0, 0, :, 4:8])
-    steps = (pairs[1:] / pairs[:-1]).angle().abs().double()
+    steps = (pairs[1:] / pairs[:-1]).angle().double()  # above 0: against the clock
     torch.testing.assert_close(steps, speeds().expand(9, -1), atol=2e-5, rtol=1e-3)
     torch.testing.assert_close(pairs.abs(), pairs[:1].abs().expand(10, -1), atol=1e-5, rtol=1e-5)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from support.claims import says
 
-from pythia_course import load, steps, suite
+from pythia_course import load, measures, steps, suite
 from pythia_course.suite.zero_shot import MODELS, TASKS, zero_shot
 from pythia_course.tiny import corpus, train
 from pythia_course.tiny.models import new_model
@@ -241,6 +241,9 @@ def test_the_order_in_three_runs():
     assert max(dates) - min(dates) == 200
 
 
+SCORES = ("previous_token", "induction")
+
+
 @says("06", "The dates move by up to 544 steps, and the order stays in all nine lines.")
 def test_how_much_hangs_on_the_half():
     spread = []
@@ -252,6 +255,32 @@ def test_how_much_hangs_on_the_half():
         assert (dates[:, 0] < dates[:, 1]).all()
         spread.append(np.ptp(dates, axis=0).max())
     assert max(spread) == 544
+
+
+LARGER = (("tiny-pythia-281k", (0, 1, 2)), ("tiny-pythia-5m", (0, 1, 2)), ("tiny-pythia-26m", (0,)))
+
+
+@says(
+    "06",
+    "seven more runs, three of the 281k model, three of the 5M and one of the 26M (lesson 13 has these sizes), give 21 "
+    "such lines more, and the order is the same in all.",
+    "half grown, the heads of the 281k come at steps 1,400 to 1,700, those of the 5M at 500 to 700.",
+)
+@says("11", "The order of the two births is the same in ten of ten runs of ours, of four sizes (lesson 06).")
+def test_the_order_in_other_sizes():
+    lines, half = [], {}
+    for name, seeds in LARGER:
+        for columns in (training_log(name, seed) for seed in seeds):
+            for share in (0.25, 0.5, 0.75):
+                rows = columns["step"] <= 2400
+                kept = {key: values[rows] for key, values in columns.items()}
+                dates = [kept["step"][np.argmax(kept[key] >= share * kept[key][-1])] for key in SCORES]
+                lines.append(dates)
+                half[name] = [*half.get(name, []), *(dates if share == 0.5 else [])]
+    assert len(lines) == 21 and all(previous < induction for previous, induction in lines)
+    assert (min(half["tiny-pythia-281k"]), max(half["tiny-pythia-281k"])) == (1400, 1700)
+    assert (min(half["tiny-pythia-5m"]), max(half["tiny-pythia-5m"])) == (500, 700)
+    assert len(SEEDS) + sum(len(seeds) for _, seeds in LARGER) == 10
 
 
 @says("06", "each with initial weights and batches of its own")
@@ -490,3 +519,66 @@ def test_what_the_last_section_downloads():
     ]
     assert len(grid) == 9 and round(9 * 2 * suite.total(suite.SUITE["pythia-160m"]) / 1e9) == 3
     assert round(suite.total(suite.SUITE["pythia-160m"]) / 1e6) == 162
+
+
+def story(thing):
+    return f"Mia had a red {thing}, and she loved it. Then Mia lost the red"
+
+
+def named(lm, silent=()):
+    """The probability of the thing that was named, mean over six, with some heads at their means."""
+    things = ("ball", "kite", "lamp", "boat", "drum", "coat")
+    stories = [story(thing) for thing in things]
+    with lm.ablate(heads=list(silent), by="mean", over=stories) if silent else contextlib.nullcontext():
+        last = [lm.trace(text, keep=["logits"]).logits[-1].softmax(-1) for text in stories]
+    words = [lm.tokenizer(" " + thing)["input_ids"][0] for thing in things]
+    return float(np.mean([row[word] for row, word in zip(last, words)]))
+
+
+def induction_scores(lm):
+    rows = measures.repeated_random_tokens(1024, rows=4, seed=0)
+    attention = [lm.trace(row.tolist(), keep=["attention"]).attention for row in rows]
+    return measures.induction_scores(torch.stack(attention).numpy(), period=32).mean(0)
+
+
+@says(
+    "06",
+    "The copying before birth is: at step 600 seeds 1 and 2 give the named thing 0.95 and 0.90, and three seeds of the "
+    "smaller 281k model 0.63 to 0.74, when no head of theirs has an induction score above 0.03.",
+)
+def test_other_seeds_and_sizes_copy_before_the_birth_too():
+    likely = {}
+    for name in ("tiny-pythia", "tiny-pythia-281k"):
+        for seed in (1, 2) if name == "tiny-pythia" else (None, 1, 2):
+            lm = load(name, seed=seed, step=600)
+            likely[name, seed] = named(lm)
+            assert induction_scores(lm).max() < 0.03
+    assert likely.pop(("tiny-pythia", 1)) == pytest.approx(0.95, abs=0.01)
+    assert likely.pop(("tiny-pythia", 2)) == pytest.approx(0.90, abs=0.01)
+    small = sorted(likely.values())
+    assert [small[0], small[-1]] == pytest.approx([0.63, 0.74], abs=0.01) and len(small) == 3
+
+
+@says(
+    "06",
+    "That the head which copies becomes an induction head is not, either.",
+    "In seeds 1 and 2 the copying hangs on (0, 2) and on (2, 0) at that step: silenced, they take the thing down to "
+    "0.27 and 0.18; and at the end of training neither has an induction score above 0.05.",
+)
+def test_other_seeds_copy_with_heads_that_never_become_induction_heads():
+    for seed, head, left in ((1, (0, 2), 0.27), (2, (2, 0), 0.18)):
+        lm = load("tiny-pythia", seed=seed, step=600)
+        assert named(lm, [head]) == pytest.approx(left, abs=0.01) and named(lm, [(2, 2)]) > 0.6
+        assert induction_scores(load("tiny-pythia", seed=seed))[head] < 0.05
+
+
+@says(
+    "06",
+    "The 91k model, which never has an induction head, gives the named thing 0.97 at its end.",
+    "So a story does not need one; what the 91k never learns is to repeat a line of senseless words (lesson 13).",
+)
+def test_a_model_without_induction_heads_copies_the_thing():
+    assert named(load("tiny-pythia-91k")) == pytest.approx(0.97, abs=0.01)
+    for seed in SEEDS:
+        columns = training_log("tiny-pythia-91k", seed)
+        assert columns["induction"].max() < 0.05 and columns["loss_echoes"].min() > 3

@@ -11,7 +11,7 @@ import torch
 from support import hub_folders
 from transformers import AutoTokenizer
 
-from pythia_course import suite
+from pythia_course import load, suite
 from pythia_course.inside.compare import compare, logit_lens
 from pythia_course.inside.description import TRAINING_DATA, describe, longest_run_of_spaces
 from pythia_course.inside.tracing import LanguageModel
@@ -81,8 +81,26 @@ def test_vocabularies_of_the_same_size_are_still_two(folder, monkeypatch):
     assert compare(one, other, TEXT).differences == ["tokenizer"]
 
 
+def test_two_sizes_differ_in_their_measures_alone_and_two_seeds_in_what_they_read():
+    """On the weights that ship, by name; the sentence is one that both go on alike."""
+    sizes = compare("tiny-pythia-91k", "tiny-pythia-281k", TEXT)
+    assert sizes.differences == ["layers × heads, width"]
+    assert (sizes.a.lens.shape, sizes.b.lens.shape) == ((3, 1024), (4, 1024))
+    assert [sum(counts.values()) for counts in sizes.parameters.values()] == [91_008, 281_152]
+    assert all(reading.predictions[0][0] == "␣ball" for reading in (sizes.a, sizes.b))
+    assert sizes.plot()[1, 0].get_xlim()[1] >= 3  # the deeper one's last layer is in the picture
+
+    seeds = compare(load("tiny-pythia"), load("tiny-pythia", seed=2), TEXT)
+    assert list(seeds.parameters) == ["tiny-pythia", "tiny-pythia-seed2"]
+    assert seeds.differences == ["training data"] and "drawn with seed 2" in repr(seeds)
+    assert np.abs(seeds.a.losses - seeds.b.losses).max() > 0.1
+    bars = seeds.plot_losses().patches
+    assert len({bar.get_facecolor() for bar in bars}) == 2
+
+
 def test_every_published_model_has_its_training_data_and_others_are_said_to_be_unknown(folder):
-    assert set(TRAINING_DATA) >= {name for name in suite.SUITE} | set(suite.TINY)
+    assert set(TRAINING_DATA) == {*suite.HUB_IDS, *suite.SHIPPED}
+    assert TRAINING_DATA["pythia-160m-seed3"] != TRAINING_DATA["pythia-160m"]
     assert TRAINING_DATA["pythia-160m-deduped"] != TRAINING_DATA["pythia-160m"]
     assert "not known" in describe(LanguageModel.open(folder))["training data"]
 

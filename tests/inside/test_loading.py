@@ -264,6 +264,8 @@ def test_the_shipped_models_open_within_a_second(monkeypatch):
     assert time.perf_counter() - start < 1
     assert lm.name == "tiny-pythia" and lm.step == suite.steps()[-1] and len(suite.steps()) >= 16
     assert [load(name).spec.layers for name in suite.TINY] == [4] * 4
+    start = time.perf_counter()
+    assert len([load(name) for name in suite.SHIPPED]) / (time.perf_counter() - start) > 1
 
 
 # -------------------------------------------------------------------------------------------- folders refused

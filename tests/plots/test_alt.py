@@ -152,6 +152,13 @@ def test_lines_are_seen_on_white_and_models_are_told_apart_in_grey():
     assert len(set(styles)) == len(styles)
 
 
+def test_seeds_of_one_size_are_told_apart():
+    for names in (["tiny-pythia", "tiny-pythia-seed2"], ["pythia-160m", "pythia-160m-deduped", "pythia-160m-seed3"]):
+        lines = plots.scores_over_steps([0, 1], {name: [0, 1] for name in names}).lines
+        assert lines[0].get_color() == plots.color_of(names[1])
+        assert len({line.get_color() for line in lines}) == len(names)
+
+
 def test_models_keep_their_colour_whatever_stands_beside_them():
     for names in (["tiny-gpt2", "mine"], ["theirs", "mine", "tiny-gpt2"]):
         lines = plots.scores_over_steps([0, 1], {name: [0, 1] for name in names}).lines

@@ -20,7 +20,7 @@ from pythia_course.__main__ import main as command
 from pythia_course.hub import cache
 from pythia_course.machine.files import whole_file
 from pythia_course.suite import runs
-from pythia_course.tiny import corpus, logs, own_runs, seeds, train
+from pythia_course.tiny import corpus, logs, models, own_runs, seeds, train
 from pythia_course.tiny.__main__ import main
 from pythia_course.training.audit import audit
 from pythia_course.training.pile import training_batch
@@ -224,8 +224,11 @@ REFUSED = [
     (["tiny-gpt2", "--as", "Pythia-70M"], "Pythia-70M is a published model"),
     (["tiny-gpt2", "--as", "../weights"], "A training is called by letters, digits, dots and dashes"),
     (["tiny-gpt2", "--as", ""], "A training is called by letters"),
-    (["tiny-gpt2", "--into-package", "--stop", "3"], "leave --seed, --stop, --peak and --as out"),
-    (["tiny-gpt2", "--into-package", "--seed", "3"], "leave --seed, --stop, --peak and --as out"),
+    (["tiny-gpt2", "--into-package", "--stop", "3"], "leave --stop, --peak and --as out"),
+    (["tiny-pythia", "--into-package", "--peak", "0.002"], "leave --stop, --peak and --as out"),
+    (["tiny-gpt2", "--into-package", "--as", "mine"], "leave --stop, --peak and --as out"),
+    (["tiny-gpt2", "--into-package", "--seed", "1"], "No tiny-gpt2 of seed 1, trained to the end, ships"),
+    (["tiny-pythia-26m", "--into-package", "--seed", "1"], "No tiny-pythia-26m of seed 1, trained to the end, ships"),
 ]
 
 
@@ -325,6 +328,55 @@ def test_only_the_maintainers_word_replaces_what_ships_and_only_once_it_is_whole
     assert contents(shipped) == {}
     assert main(["train", "tiny-gpt2", "--into-package"]) == 0
     assert made(shipped) == ["tiny-gpt2/log.csv", "tiny-gpt2/step6"] and len(contents(shipped)) == 3
+
+
+def shipped_on_disk():
+    """Name -> steps, of every folder of weights, and () of every log that has none."""
+    weights = {folder.name: runs.checkpoint_steps(folder) for folder in logs.WEIGHTS.iterdir()}
+    whole = [path.stem for path in logs.LOGS.glob("*.csv") if "-peak-" not in path.stem and path.stem != "length"]
+    return weights | {
+        n: () for n in whole if n not in weights and logs.read_log(logs.LOGS / f"{n}.csv")[-1]["step"] == "6200"
+    }
+
+
+def test_what_a_maintainer_would_put_into_the_package_is_what_ships(own):
+    """Of each name and seed: neither more steps nor fewer, and nothing that does not ship yet."""
+    would = {}
+    for name in models.NAMES:
+        for seed in range(4):
+            try:
+                own_runs.check(name, logs.own_name(name, seed), seed, train.STEPS, 1, None, None, None, True)
+            except ValueError:
+                continue
+            would[own_runs.name_of(name, seed)] = train.shipped_steps(own_runs.name_of(name, seed))
+    assert would == shipped_on_disk()
+    assert len(would["tiny-pythia-91k"]) == len(would["tiny-pythia-281k"]) == 19 and would["tiny-pythia-26m"] == ()
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    "name, seed, made_there",
+    [
+        ("tiny-pythia-91k", 0, ["tiny-pythia-91k/log.csv", *(f"tiny-pythia-91k/step{s}" for s in (0, 1, 2, 4, 6))]),
+        (
+            "tiny-pythia-91k",
+            2,
+            ["tiny-pythia-91k-seed2/log.csv", "tiny-pythia-91k-seed2/step2", "tiny-pythia-91k-seed2/step6"],
+        ),
+        ("tiny-pythia-5m", 1, ["tiny-pythia-5m-seed1.csv"]),
+    ],
+)
+def test_sizes_and_seeds_go_into_the_package_as_they_ship(name, seed, made_there, own, tmp_path, monkeypatch):
+    for module in (logs, own_runs):
+        monkeypatch.setattr(module, "WEIGHTS", tmp_path / "weights")
+        monkeypatch.setattr(module, "LOGS", tmp_path / "logs")
+    (tmp_path / "logs").mkdir()
+    for module in (train, own_runs, corpus):
+        monkeypatch.setattr(module, "STEPS", 6)
+    monkeypatch.setattr(train, "CHECKPOINTS", (0, 1, 2, 4, 6))
+    monkeypatch.setattr(train, "SEED_CHECKPOINTS", (2, 6))
+    assert main(["train", name, "--seed", str(seed), "--into-package"]) == 0
+    assert sorted(made(tmp_path / "weights") + [path.name for path in (tmp_path / "logs").iterdir()]) == made_there
 
 
 @pytest.mark.usefixtures("quick")

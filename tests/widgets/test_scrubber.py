@@ -253,6 +253,20 @@ def test_the_scrubber_of_a_published_model_fetches_and_frees_one_checkpoint_afte
     assert not any("/resolve" in request for request in hub.requests)
 
 
+@pytest.mark.parametrize(
+    "name, steps, layers, heads",
+    [("tiny-pythia-91k", suite.steps("tiny-pythia-91k"), 2, 2), ("tiny-pythia-281k-seed2", (600, 1400, 6200), 3, 4)],
+)
+def test_the_scrubber_of_another_size_or_seed(name, steps, layers, heads):
+    widget = TrainingScrubber.of(name, "Mia had a red ball. Then Mia lost the red", keep=False)
+    sent = widget._data
+    assert sent["steps"] == list(steps) and (sent["layers"], sent["heads"]) == (layers, heads)
+    assert widget._title == name and widget.step == 6200
+    for step, said in list(zip(steps, sent["predictions"]))[-2:]:
+        token, p = load(name, step=step).predict("Mia had a red ball. Then Mia lost the red", k=1)[0]
+        assert said[0][0] == token and said[0][1] == pytest.approx(p, abs=1e-3)
+
+
 # --------------------------------------------------------------------------------------------- without a kernel
 
 

@@ -127,9 +127,21 @@ def test_a_model_that_is_open_is_not_opened_again():
 
 def test_the_list_has_the_built_in_models_and_the_two_of_the_brief():
     it = ModelPicker(load=load)
-    ours = (*suite.TINY, *picker.SIZES)
-    assert it.model.options == (*ours, "EleutherAI/pythia-160m", "EleutherAI/pythia-410m", picker.ANOTHER)
+    assert it.model.options == (*suite.SHIPPED, "EleutherAI/pythia-160m", "EleutherAI/pythia-410m", picker.ANOTHER)
     assert it.other.layout.display == "none"
+
+
+def test_sizes_and_seeds_are_in_the_list_and_open(monkeypatch):
+    it = ModelPicker()
+    for name, step in (("tiny-pythia-91k", "512"), ("tiny-pythia-281k-seed2", "1400"), ("tiny-pythia-5m", "")):
+        choose(it, name, step)
+        assert "nothing to download" in it.status.value and not it.button.disabled
+        press(it)
+        assert (it.lm.name, it.lm.step) == (name, int(step or 6200))
+    choose(it, "tiny-pythia-seed1", "512")
+    assert "the nearest is 600" in it.status.value
+    monkeypatch.setenv("PYTHIA_COURSE_MODEL", "tiny-pythia-1m")
+    assert ModelPicker().model.value == "tiny-pythia"
 
 
 def test_whatever_is_typed_into_the_fields_is_answered_in_a_sentence(monkeypatch):

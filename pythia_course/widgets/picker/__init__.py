@@ -20,7 +20,6 @@ from pythia_course.widgets.common.still import WithStill
 from pythia_course.widgets.picker.described import describe
 from pythia_course.widgets.picker.download import Download
 
-SIZES = tuple(name for name in suite.LADDER if name not in suite.TINY)
 ON_THE_HUB = ("EleutherAI/pythia-160m", "EleutherAI/pythia-410m")
 ANOTHER = "another id…"
 ASK_FOR_ID = "Type a model's id, for example EleutherAI/pythia-1b or EleutherAI/pythia-1.4b, and press Enter."
@@ -84,7 +83,7 @@ class ModelPicker(WithStill, ipywidgets.VBox):
         self._callbacks.append(callback)
 
     def _build(self, name):
-        choices = {suite.short_name(choice): choice for choice in (*suite.TINY, *SIZES, *run_names(), *ON_THE_HUB)}
+        choices = {suite.short_name(choice): choice for choice in (*suite.SHIPPED, *run_names(), *ON_THE_HUB)}
         known = choices.get(suite.short_name(name), ANOTHER)
         options = (*choices.values(), ANOTHER)
         self.model = ipywidgets.Dropdown(options=options, value=known, description="Model")
