@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PORT ?= 8888
 NAME ?= tiny-pythia
+OUT ?= labs
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -12,7 +13,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 # Two kernels run side by side on two cores: one thread each. OMP_NUM_THREADS=2 make test tries another number.
 test notebooks: export OMP_NUM_THREADS ?= 1
 
-.PHONY: help lab test notebooks claims pictures rooms api bench lint train clean
+.PHONY: help lab labs test notebooks claims pictures rooms api bench lint train clean
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
@@ -24,6 +25,9 @@ test: $(VENV)/.ready-test  ## run the unit tests, then every notebook against it
 
 notebooks: $(VENV)/.ready-test  ## run every notebook anew and store its outputs (NOTEBOOK=path for one)
 	$(BIN)/python notebooks/build.py $(NOTEBOOK)
+
+labs: $(VENV)/.ready-test  ## make assignments for nbgrader in the new folder labs (OUT=labs)
+	$(BIN)/python -m pythia_course labs $(OUT)
 
 claims: $(VENV)/.ready-test  ## list the sentences of the lessons with no test, source or cell behind them
 	$(BIN)/python tests/support/claims.py

@@ -33,6 +33,7 @@ PUBLIC = {
         "block_picture",
     ],
     "pythia_course.checks": ["compare", "environment", "Verdict"],
+    "pythia_course.labs": ["own_numbers"],
     "pythia_course.sweep": ["sweep", "Sweep"],
     "pythia_course.audit": ["audit", "listed", "Audit"],
     "pythia_course.pile": ["training_batch"],
