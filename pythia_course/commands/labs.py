@@ -34,5 +34,6 @@ def run(options) -> int:
         names = course.build(shipped.lessons(), where, options.names)
     except UnknownAssignment as error:
         raise UsageError(str(error)) from None
-    print(f"{len(names)} assignments in {where}: answers in source, for students in release. Read README.md there.")
+    what = "1 assignment" if len(names) == 1 else f"{len(names)} assignments"
+    print(f"{what} in {where}: answers in source, for students in release. Read README.md there.")
     return 0

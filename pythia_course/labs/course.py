@@ -27,7 +27,7 @@ c.ClearSolutions.code_stub = {{"python": {stub!r}}}
 # What students change in a lesson's own cells is theirs to try; it is undone before a submission is marked.
 c.LockCells.lock_readonly_cells = False
 # Submissions as a learning platform hands them over, named NAME-STUDENT.ipynb, whatever it puts around that.
-c.FileNameCollectorPlugin.named_regexp = r".*?(?P<file_id>{names})-(?P<student_id>[^-/\\]+?)(-\d+)?\.ipynb$"
+c.FileNameCollectorPlugin.named_regexp = r".*?(?P<file_id>{names})-(?P<student_id>[^/-]+)(-[0-9]+)?[.]ipynb$"
 # Submissions are other people's code: they are run shut in, one after another, within these limits.
 c.Autograde.autograde_preprocessors = [
     "pythia_course.labs.marking.Run",
