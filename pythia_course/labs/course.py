@@ -45,25 +45,39 @@ c.Run.caged = True  # by bubblewrap, on Linux; docs/teaching.md says against wha
 '''
 README = """\
 Made by `pythia-course labs`. In this folder, with NAME the name of a folder in release/, for example {example}:
-1. Hand out release/NAME. Students hand in NAME-STUDENT.ipynb, with their number for STUDENT. Put these files, or the zip
-   that a learning platform makes of them, into downloaded/NAME/archive, and sort them: `nbgrader zip_collect NAME`.
+1. Hand out release/NAME. Students hand in NAME-STUDENT.ipynb, with their number for STUDENT. Put these, or the zip that
+   a learning platform makes of them, into downloaded/NAME/archive, and sort them: `nbgrader zip_collect NAME`.
 2. Mark: `nbgrader autograde NAME`. What somebody should look at: `jupyter lab`, menu Nbgrader, Formgrader.
 3. Give back: `nbgrader generate_feedback NAME` writes feedback/STUDENT/NAME/NAME.html.
 4. Marks: `nbgrader export` writes grades.csv. source/ has the answers: keep this folder to yourself.
 """
 
 
-def notebooks(shipped: Mapping[str, Path]) -> Iterator[tuple[str, NotebookNode]]:
-    """(name, the instructor's version) of both labs and of every lesson.  shipped: {"notebooks/….ipynb": file}."""
-    paths = {Path(name).stem: path for name, path in shipped.items() if Path(name).parent.name == "notebooks"}
-    solved = {Path(name).stem: path for name, path in shipped.items() if Path(name).parent.name == "solutions"}
-    if not paths.keys() <= solved.keys():
-        raise LessonsMissing(f"These lessons came without solutions: {', '.join(sorted(paths.keys() - solved))}.")
-    lessons = {name: Lesson(path, solved[name]) for name, path in paths.items()}
+class Lessons(dict):
+    """{name: Lesson}, read when it is asked for.  shipped: {"notebooks/….ipynb": file}, solutions among them.
+
+    Raises LessonsMissing where a lesson has no solutions.
+    """
+
+    def __init__(self, shipped: Mapping[str, Path]):
+        super().__init__()
+        self.paths, self._solved = _below("notebooks", shipped), _below("solutions", shipped)
+        if unsolved := sorted(self.paths.keys() - self._solved):
+            raise LessonsMissing(f"These lessons came without solutions: {', '.join(unsolved)}.")
+
+    def __missing__(self, name: str) -> Lesson:
+        self[name] = Lesson(self.paths[name], self._solved[name])
+        return self[name]
+
+
+def notebooks(lessons: Lessons, only: Collection[str] = ()) -> Iterator[tuple[str, NotebookNode]]:
+    """(name, the instructor's version) of both labs and of every lesson, or of those that are named."""
     for page in PAGES:
-        yield page.stem, parts.of_page(page.read_text(encoding="utf-8"), lessons)
-    for name, lesson in lessons.items():
-        yield name, assignments.of_lesson(lesson)
+        if not only or page.stem in only:
+            yield page.stem, parts.of_page(page.read_text(encoding="utf-8"), lessons)
+    for name in lessons.paths:
+        if not only or name in only:
+            yield name, assignments.of_lesson(lessons[name])
 
 
 def build(shipped: Mapping[str, Path], folder: Path, only: Collection[str] = ()) -> list[str]:
@@ -72,21 +86,28 @@ def build(shipped: Mapping[str, Path], folder: Path, only: Collection[str] = ())
     only: the assignments to make; none means all.  Raises UnknownAssignment for a name that is not among them,
     GraderMissing without nbgrader, FolderRefused where the folder cannot be used.
     """
-    nbgrader, made = _nbgrader(), dict(notebooks(shipped))
-    if unknown := set(only) - made.keys():
-        raise UnknownAssignment(f"There is no assignment {min(unknown)}; there are {', '.join(made)}.")
+    nbgrader, lessons = _nbgrader(), Lessons(shipped)
+    there = [*(page.stem for page in PAGES), *lessons.paths]
+    if unknown := sorted({*only} - {*there}):
+        raise UnknownAssignment(f"There is no assignment {unknown[0]}; there are {', '.join(there)}.")
     _check(folder)
-    names = [name for name in made if not only or name in only]
+    names = [name for name in there if not only or name in only]
     try:
-        for name in names:
+        for name, notebook in notebooks(lessons, only):
             (folder / "source" / name).mkdir(parents=True)
-            nbformat.write(made[name], folder / "source" / name / f"{name}.ipynb")
-        (folder / "nbgrader_config.py").write_text(CONFIG.format(stub=STUB, names="|".join(names)), encoding="utf-8")
+            nbformat.write(notebook, folder / "source" / name / f"{name}.ipynb")
+        config = CONFIG.format(stub=STUB, names="|".join(names))
+        (folder / "nbgrader_config.py").write_text(config, encoding="utf-8")
         (folder / "README.md").write_text(README.format(example=names[0]), encoding="utf-8")
     except OSError as error:
         raise FolderRefused(f"{folder} cannot be written ({error.strerror}): name a folder of your own.") from error
     _release(nbgrader, folder, names)
     return names
+
+
+def _below(folder: str, shipped: Mapping[str, Path]) -> dict[str, Path]:
+    """{name: file} of the notebooks that lie in a folder of this name."""
+    return {Path(name).stem: path for name, path in shipped.items() if Path(name).parent.name == folder}
 
 
 def _release(nbgrader, folder: Path, names: list[str]) -> None:
@@ -122,6 +143,6 @@ def _nbgrader():
         from nbgrader import apps
     except ImportError as error:
         raise GraderMissing(
-            "The labs are for nbgrader, which is not installed here: `python -m pip install nbgrader==0.9.6`, and again."
+            "The labs are for nbgrader, which is not installed here: `python -m pip install nbgrader==0.9.6`."
         ) from error
     return apps

@@ -1,7 +1,7 @@
 """How a submission is run to be marked: nbgrader's own step, shut in, with an end, and a mark for every exercise.
 
-nbgrader 0.9 gives full marks for whatever a check's cell shows that is no number, and for nothing at all, and it drops a
-submission whose kernel dies.  `Run` takes the place of its `Execute` (nbgrader_config.py says so).
+nbgrader 0.9 gives full marks for whatever a check's cell shows that is no number, and for nothing at all, and it drops
+a submission whose kernel dies.  `Run` takes the place of its `Execute` (nbgrader_config.py says so).
 """
 
 import shutil

@@ -15,8 +15,9 @@ from pythia_course.labs import assignments, course, exercises, own_numbers, part
 from pythia_course.labs.assignments import Lesson
 
 ROOT = Path(__file__).resolve().parents[2]
+ANSWERED = re.compile("exercise-.*-(answer|check)")
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-NOTEBOOKS = dict(course.notebooks(shipped.lessons()))
+NOTEBOOKS = dict(course.notebooks(course.Lessons(shipped.lessons())))
 
 
 STAND_ON_THE_LESSON = ("00_start_here", "08_memorisation")  # all of their exercises, on models and traces
@@ -35,7 +36,7 @@ def value(source, names):
 
 def before_the_answers(cells, exercise_cells):
     """Those statements of a notebook's other cells that its exercises stand on."""
-    code = [cell.source for cell in cells if cell.cell_type == "code" and not re.match("exercise-.*-(answer|check)", cell.id)]
+    code = [cell.source for cell in cells if cell.cell_type == "code" and not ANSWERED.match(cell.id)]
     wanted = {name for cell in exercise_cells for name in exercises._read(ast.parse(cell.source))}
     return "\n".join(exercises._leading_to(wanted, [ast.parse(source).body for source in code], code))
 
@@ -55,7 +56,8 @@ def marks(answer, check, names):
 def pairs(notebook):
     """(cell of the answer, cell of the check) of each exercise."""
     cells = {cell.id: cell for cell in notebook.cells}
-    return [(cells[id_.replace("check", "answer")], cell) for id_, cell in cells.items() if cell.metadata.get("nbgrader", {}).get("grade")]
+    graded = [cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade")]
+    return [(cells[cell.id.replace("check", "answer")], cell) for cell in graded]
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
@@ -74,10 +76,10 @@ def test_every_exercise_with_a_check_is_in_the_assignment_once(name):
 
 
 def free(notebook):
-    """Exercises that stand on nothing but what is imported: the others are run with their lab, below and in nbgrader."""
-    imports = "\n".join(line for cell in notebook.cells for line in cell.source.splitlines() if re.match("from|import", line) and cell.cell_type == "code")
+    """Exercises that stand on nothing but what is imported.  Those of the labs are run whole, here and in nbgrader."""
+    lines = [line for cell in notebook.cells if cell.cell_type == "code" for line in cell.source.splitlines()]
     names = {}
-    exec(imports, names)
+    exec("\n".join(line for line in lines if re.match("(from|import) ", line)), names)
     for answer, check in pairs(notebook):
         given = set(exercises._read(ast.parse(check.source))) - {"display", "verdict", "float"}
         made = set().union(*map(exercises._binds, ast.parse(answer.source).body))
@@ -116,7 +118,8 @@ def test_students_are_given_no_answer(name):
         assert cell.cell_type == "markdown" or not cell.outputs
         if cell.id.endswith("-answer"):
             assert exercises.asks(left)
-    assert not re.search(r"\]\((?!https?:)", "\n".join(c.source for c in NOTEBOOKS[name].cells if c.cell_type == "markdown"))
+    text = "\n".join(cell.source for cell in NOTEBOOKS[name].cells if cell.cell_type == "markdown")
+    assert not re.search(r"\]\((?!https?:)", text)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +141,8 @@ def test_a_lesson_without_its_solution_is_refused():
 
 
 def test_numbers_are_a_student_s_own_and_the_same_in_every_run(capsys, monkeypatch, tmp_path):
-    first, again, other, next_one = (own_numbers(*a).randint(10**6, size=9) for a in ((4711, 1), (" 4711 ", 1), (4712, 1), (4711, 2)))
+    whose = ((4711, 1), (" 4711 ", 1), (4712, 1), (4711, 2))
+    first, again, other, next_one = (own_numbers(*one).randint(10**6, size=9) for one in whose)
     assert np.array_equal(first, again) and not np.array_equal(first, other) and not np.array_equal(first, next_one)
     assert first[0] == 138008  # whatever the machine: what was handed out last year must be marked alike
     own_numbers(...)

@@ -33,10 +33,11 @@ def inside(tmp_path, monkeypatch):
 
 @CAGED
 def test_it_sees_its_own_empty_folder_and_nothing_of_the_lecturer_s(inside, tmp_path):
+    places = [str(tmp_path / "course" / "gradebook.db"), str(HOME / ".bashrc"), "/etc/shadow", "/run", "/var", "/srv"]
     code = f"""
-import os, pathlib
+import os
 print(os.getcwd(), os.listdir("."))
-for place in {[str(tmp_path / "course" / "gradebook.db"), str(HOME / ".bashrc"), "/etc/shadow", "/run", "/var", "/srv"]}:
+for place in {places}:
     print(os.path.exists(place), end=" ")
 print(sorted(os.environ.keys() - {set(cage.KEPT)!r} - {{"PWD", "LC_CTYPE"}}))
 """
