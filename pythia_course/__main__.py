@@ -99,7 +99,7 @@ def _leave(code: int) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pythia-course",
-        description="Open the course, check a machine, fetch models ahead of a lesson, see what is here, free it, make labs.",
+        description="Open the course, check a machine, fetch, see and free models, make assignments to mark.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -5,6 +5,7 @@ a submission whose kernel dies.  `Run` takes the place of its `Execute` (nbgrade
 """
 
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from time import monotonic
@@ -25,6 +26,7 @@ class Run(Execute):
     """Runs a submission's cells, one after another, until its end, its kernel's or its time's."""
 
     timeout = Integer(60, help="seconds for a cell").tag(config=True)
+    iopub_timeout = Integer(30, help="seconds until what a stopped cell shows has come").tag(config=True)
     whole = Integer(900, help="seconds for a submission").tag(config=True)
     memory = Integer(4_000_000_000, help="bytes for a submission").tag(config=True)
     caged = Bool(True, help="shut submissions in with bubblewrap").tag(config=True)
@@ -49,7 +51,8 @@ class Run(Execute):
             folder = Path(self.resources["metadata"]["path"]).resolve()
             km.transport, km.connection_file = "ipc", str(self._sockets / "kernel.json")
             spec = km.kernel_spec
-            spec.argv = cage.command(spec.argv, folder, self._sockets, self.memory, self.whole)
+            kernel = [sys.executable, *spec.argv[1:]]  # the course's own, whatever `python` is in there
+            spec.argv = cage.command(kernel, folder, self._sockets, self.memory, self.whole)
             spec.interrupt_mode = "message"  # no signal of ours gets in
         return km
 

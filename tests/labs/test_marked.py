@@ -17,7 +17,7 @@ from pythia_course.labs import course
 
 LAB = "lab_2_training_and_data"
 CAGED = shutil.which("bwrap") is not None
-TIMEOUT = 30  # seconds for a cell
+TIMEOUT = 60  # seconds for a cell: the imports are one, on a machine that does much else
 FOR_ANOTHER = "from pythia_course.labs import own_numbers\nanswer_1 = {} * own_numbers('another', 1).randint(2, 143)"
 TOKENS = 1000 * 1024 * 2048  # in a thousand of Pythia's steps
 # What stands in the cells for the answers of each student: the exercise's number -> code in place of the right answer,
@@ -105,7 +105,7 @@ def test_everybody_gets_the_marks_that_they_should(folder, student):
 def test_everybody_gets_the_sentences_back(folder, student):
     page = (folder / "feedback" / student / LAB / f"{LAB}.html").read_text(encoding="utf-8")
     assert "Exercise 7" in page
-    assert ("✗" in page) == (student in ("wrong",)) and ("○" in page) == (student in ("empty", "partly", "sly"))
+    assert ("Not answered yet" in page) == (student in ("partly", "empty", "endless"))
 
 
 def test_numbers_of_another_student_are_wrong_and_the_submission_says_whose_were_taken(folder):
