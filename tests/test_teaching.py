@@ -7,10 +7,11 @@ import shlex
 from pathlib import Path
 
 import pytest
+from support.grader import nbgrader_here  # noqa: F401  (a fixture)
 
 from pythia_course.__main__ import main
 from pythia_course.commands import shipped
-from pythia_course.labs import cage, course, marking
+from pythia_course.labs import cage, course
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "docs/teaching.md").read_text(encoding="utf-8")
@@ -73,7 +74,9 @@ def test_so_many_exercises_have_numbers_of_one_s_own():
     assert [*own.values()] == [7, 4] and "Seven of lab 1's\neight exercises and four of lab 2's seven" in TEXT
 
 
-def test_the_limits_are_those_that_are_set():
+def test_the_limits_are_those_that_are_set(nbgrader_here):  # noqa: F811
+    from pythia_course.labs import marking
+
     run = marking.Run
     cell, whole, memory = (run.class_traits()[name].default_value for name in ("timeout", "whole", "memory"))
     assert f"c.Run.timeout = {cell} " in course.CONFIG and f"c.Run.whole = {whole} " in course.CONFIG
@@ -85,7 +88,7 @@ def test_the_limits_are_those_that_are_set():
     assert len(cage.KEPT) == 6
 
 
-def test_nbgrader_has_the_one_exporter_that_is_named():
+def test_nbgrader_has_the_one_exporter_that_is_named(nbgrader_here):  # noqa: F811
     from nbgrader.plugins import export
 
     exporters = [name for name, thing in vars(export).items() if isinstance(thing, type) and hasattr(thing, "export")]

@@ -4,11 +4,14 @@ import os
 import sys
 
 import pytest
+from support.grader import nbgrader_here  # noqa: F401  (a fixture)
 
 from pythia_course.__main__ import main
 from pythia_course.commands import shipped
 from pythia_course.errors import FolderRefused, GraderMissing, LessonsMissing
 from pythia_course.labs import course
+
+pytestmark = pytest.mark.usefixtures("nbgrader_here")
 
 
 def said(capsys, *arguments):

@@ -1,6 +1,6 @@
 """What students hand in, through the real nbgrader: collected, marked, given back and exported, each as it deserves.
 
-The dearest tests of the labs (about 90 seconds on two slow cores): eight submissions are run.  Those of `cage` need
+The dearest tests of the labs (under 100 seconds on two slow cores): eight submissions are run.  Those of `cage` need
 bubblewrap; where it is missing, submissions are run in the open, and the one that eats memory is left out.
 """
 
@@ -11,21 +11,21 @@ import sys
 
 import nbformat
 import pytest
+from support.grader import nbgrader_here  # noqa: F401  (a fixture)
 
 from pythia_course.commands import shipped
-from pythia_course.labs import course
+from pythia_course.labs import course, own_numbers
 
 LAB = "lab_2_training_and_data"
 CAGED = shutil.which("bwrap") is not None
-TIMEOUT = 60  # seconds for a cell: the imports are one, on a machine that does much else
-FOR_ANOTHER = "from pythia_course.labs import own_numbers\nanswer_1 = {} * own_numbers('another', 1).randint(2, 143)"
-TOKENS = 1000 * 1024 * 2048  # in a thousand of Pythia's steps
+TIMEOUT = 45  # seconds for a cell: the imports are one, on a machine that does much else
+FOR_ANOTHER = own_numbers("another", 1).randint(2, 143) * 1000 * 1024 * 2048  # right, for somebody else's step
 # What stands in the cells for the answers of each student: the exercise's number -> code in place of the right answer,
 # or None for the three dots.  Exercises that are not named have the right answer.
 STUDENTS = {
     "right": {},
     "wrong": dict.fromkeys((2, 4, 6), "dated = extra_fall = lambda *_: 0\nanswer_4 = -1")
-    | {1: FOR_ANOTHER.format(TOKENS), 3: "answer_3 = (0, 0)", 5: "answer_5 = 2", 7: "beginning = 'Once'"},
+    | {1: f"answer_1 = {FOR_ANOTHER}", 3: "answer_3 = (0, 0)", 5: "answer_5 = 2", 7: "beginning = 'Once'"},
     "partly": dict.fromkeys((4, 5, 6, 7)),
     "empty": dict.fromkeys(range(1, 8)),
     "crashing": {3: "raise ValueError('no')", 6: "import os\nos._exit(1)"},
@@ -50,7 +50,7 @@ def nbgrader(folder, *words):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, nbgrader_here):  # noqa: F811
     """A course in which everything has been done once, and one submission came that is no notebook at all."""
     folder = tmp_path_factory.mktemp("labs") / "course"
     course.build(shipped.lessons(), folder, [LAB])
