@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PORT ?= 8888
 NAME ?= tiny-pythia
+OUT ?= labs
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -15,7 +16,7 @@ test check costs browser notebooks: export OMP_NUM_THREADS ?= 1
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 NBVAL := --nbval-current-env --nbval-cell-timeout=120
 
-.PHONY: help lab test check costs browser notebooks claims pictures rooms api bench lint train clean
+.PHONY: help lab labs test check costs browser notebooks claims pictures rooms api bench lint train clean
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
@@ -36,6 +37,9 @@ browser: $(VENV)/.ready-test  ## run every lesson in Chromium and look at it: wi
 
 notebooks: $(VENV)/.ready-test  ## run every notebook anew and store its outputs (NOTEBOOK=path for one)
 	$(BIN)/python notebooks/build.py $(NOTEBOOK)
+
+labs: $(VENV)/.ready-test  ## make assignments for nbgrader in the new folder labs (OUT=labs)
+	$(BIN)/python -m pythia_course labs $(OUT)
 
 claims: $(VENV)/.ready-test  ## list the sentences of the lessons with no test, source or cell behind them
 	$(BIN)/python tests/support/claims.py

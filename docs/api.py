@@ -34,6 +34,7 @@ PUBLIC = {
     ],
     "pythia_course.progress": ["course_map"],
     "pythia_course.checks": ["compare", "environment", "Verdict"],
+    "pythia_course.labs": ["own_numbers"],
     "pythia_course.sweep": ["sweep", "Sweep"],
     "pythia_course.audit": ["audit", "listed", "Audit"],
     "pythia_course.pile": ["training_batch"],

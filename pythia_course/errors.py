@@ -57,3 +57,15 @@ class LessonsMissing(OSError):
 
 class FolderRefused(OSError):
     """The lessons cannot be put into that folder."""
+
+
+class GraderMissing(OSError):
+    """nbgrader, which the labs are made for, is not installed."""
+
+
+class CageMissing(OSError):
+    """There is nothing here to shut other people's code in with."""
+
+
+class UnknownAssignment(ValueError):
+    """No lesson and no lab of that name."""

@@ -32,7 +32,8 @@ MAY_IMPORT = {
     "checks": {"suite", "machine", "inside", "lessons"},
     rooms.FRONT_DOOR: {"suite", "machine", "inside"},
     "widgets": {"errors", "suite", "measures", "plots", "machine", "hub", "inside", "training", rooms.FRONT_DOOR},
-    "commands": {"errors", "suite", "machine", "hub", "lessons", rooms.FRONT_DOOR},
+    "labs": {"errors"},
+    "commands": {"errors", "suite", "machine", "hub", "labs", "lessons", rooms.FRONT_DOOR},
     "__main__": {"errors", "commands"},
 }
 # Rooms and modules that know arrays only, or nothing at all, and the libraries they may use beside Python's own.
