@@ -105,7 +105,7 @@ def test_the_weights_are_the_same_to_the_byte_with_it_and_without(tmp_path, monk
         return {path.name: path.read_bytes() for path in (folder / "log.csv", *folder.glob("step2/*"))}
 
     monkeypatch.setenv("PYTHIA_COURSE_RUNS", str(tmp_path))
-    monkeypatch.setattr(train, "evaluate", lambda model, seed: {"loss": float(model.embed_out.weight.std())})
+    monkeypatch.setattr(train, "evaluate", lambda model, _: {"loss": model.get_output_embeddings().weight.std().item()})
     with_it = trained("with")
     out = capsys.readouterr().out
     assert len(re.findall(r"about \d+ s here \([\d,]+ tokens per second, \w+, 1 thread\)\.\n", out)) == 2

@@ -20,7 +20,7 @@ from pythia_course.__main__ import main as command
 from pythia_course.hub import cache
 from pythia_course.machine.files import whole_file
 from pythia_course.suite import runs
-from pythia_course.tiny import corpus, logs, models, own_runs, seeds, train
+from pythia_course.tiny import corpus, logs, own_runs, seeds, sizes, train
 from pythia_course.tiny.__main__ import main
 from pythia_course.training.audit import audit
 from pythia_course.training.pile import training_batch
@@ -342,7 +342,7 @@ def shipped_on_disk():
 def test_what_a_maintainer_would_put_into_the_package_is_what_ships(own):
     """Of each name and seed: neither more steps nor fewer, and nothing that does not ship yet."""
     would = {}
-    for name in models.NAMES:
+    for name in sizes.NAMES:
         for seed in range(4):
             try:
                 own_runs.check(name, logs.own_name(name, seed), seed, train.STEPS, 1, None, None, None, True)
