@@ -1,4 +1,4 @@
-"""Lessons as assignments for nbgrader, with marks: every lesson, and two labs made of parts of them."""
+"""Lessons as assignments for nbgrader, with marks: the lessons, and two labs made of parts of them."""
 
 from pythia_course.labs.own import own_numbers
 
