@@ -9,6 +9,7 @@ from support.walk import Walk, ask, open_notebook, run_all, watch
 from support.widget_page import press
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+ITS_OWN = "reading 'schema'"  # notebook_core of 7.6.5 says so of any notebook, while its settings load
 LESSONS = ("00_start_here", "04_parallel_attention_and_mlp")
 
 
@@ -31,6 +32,7 @@ def lesson(request, browser, tmp_path_factory):
 
 def test_a_lesson_runs_in_notebook_7_and_nothing_is_blank(lesson):
     _, found = lesson
+    found.console = [said for said in found.console if ITS_OWN not in said]
     assert found == Walk()
 
 

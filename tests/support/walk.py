@@ -10,7 +10,7 @@ from support.geometry import misplaced
 from support.lab import wait_for_kernel
 
 SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
-RUN = 400  # seconds that a notebook may take on a busy machine
+RUN = 900  # seconds that a notebook may take on a busy machine
 WINDOWS = {"a laptop": (1280, 900), "200% zoom": (683, 450), "600 pixels": (600, 900)}
 AROUND = 400  # pixels that JupyterLab's own bars take
 THEMES = ("JupyterLab Light", "JupyterLab Dark")
