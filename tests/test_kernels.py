@@ -71,6 +71,8 @@ def test_the_end_of_a_kernel_is_known(kernel_nursery, tmp_path, monkeypatch):
     with kernel(kernel_nursery.start, tmp_path, monkeypatch) as (manager, printed):
         process, before = manager.provisioner.process, kernel_nursery.seconds
         assert printed("print(1)") == "1\n" and process.poll() is None
+        watched = printed("import os; print(os.environ['JPY_PARENT_PID'] == str(os.getppid()))")
+        assert watched == "True\n"  # so that no kernel outlives a session that was killed
         process.kill()
         assert process.wait(10) == -signal.SIGKILL == process.poll() and kernel_nursery.seconds > before
     with kernel(kernel_nursery.start, tmp_path, monkeypatch) as (manager, printed):  # the others live on

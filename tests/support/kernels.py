@@ -131,7 +131,7 @@ def be_a_kernel(arguments, cwd, env):
     for descriptor in range(3):
         os.dup2(nowhere, descriptor)
     os.environ.clear()
-    os.environ.update(env)
+    os.environ.update(env, JPY_PARENT_PID=str(os.getppid()))  # the kernel ends when that process does
     os.chdir(cwd)
     matplotlib.rcParams["backend"] = env.get("MPLBACKEND", INLINE)
     np.random.seed()  # as a fresh process would have one of its own
