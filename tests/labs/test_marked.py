@@ -43,7 +43,7 @@ HANDED_IN = [student for student in STUDENTS if CAGED or student != "greedy"]
 def nbgrader(folder, *words):
     """Run a command of nbgrader's in a course; gives what it said.  It must not fail."""
     done = subprocess.run(
-        [sys.executable, "-m", "nbgrader", *words], cwd=folder, capture_output=True, text=True, timeout=900
+        [sys.executable, "-m", "nbgrader", *words], cwd=folder, capture_output=True, text=True, timeout=3600
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stderr
