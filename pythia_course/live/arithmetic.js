@@ -36,28 +36,10 @@ export function gelu(numbers, count) {
 // cos and sin (position, rotary_dims / 2) of the angles by which queries and keys turn.
 // Source: Su et al. 2021, arXiv 2104.09864; which dimensions turn together: EleutherAI/gpt-neox.
 export function rotations({ context, rotary_dims, rope_base }) {
-  const half = rotary_dims / 2, turn = (i) => Math.fround(1 / rope_base ** ((2 * i) / rotary_dims));
-  const angle = (_, i) => Math.floor(i / half) * turn(i % half); // rounded to float32, as torch does
-  const angles = Float32Array.from({ length: context * half }, angle);
+  const half = rotary_dims / 2, angles = new Float32Array(context * half); // rounded to float32, as torch does
+  const turns = Float32Array.from({ length: half }, (_, i) => 1 / rope_base ** ((2 * i) / rotary_dims));
+  for (let i = 0; i < angles.length; i++) angles[i] = Math.floor(i / half) * turns[i % half];
   return { cos: angles.map(Math.cos), sin: angles.map(Math.sin) };
-}
-
-// One head: attention (query, key) and z (position, head_dim). first: the number of its first row in all arrays.
-export function lookBack({ ids, start, attention, queries, keys, values, z }, first, size) {
-  const number = ids.length, scale = 1 / Math.sqrt(size);
-  for (let query = start; query < number; query++) {
-    const row = (first + query) * number, q = (first + query) * size;
-    for (let key = 0; key <= query; key++) {
-      let score = 0;
-      for (let i = 0, k = (first + key) * size; i < size; i++) score += queries[q + i] * keys[k + i];
-      attention[row + key] = score * scale;
-    }
-    softmax(attention, row, query + 1); // the keys behind the query stay 0
-    for (let key = 0; key <= query; key++) {
-      const weight = attention[row + key];
-      for (let i = 0, v = (first + key) * size; i < size; i++) z[q + i] += weight * values[v + i];
-    }
-  }
 }
 
 // A Tensor's sums over its positions, the last axis but one, in float64, onto those of `sums`, if there are any.

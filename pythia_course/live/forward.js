@@ -1,7 +1,7 @@
 // The forward pass, layer by layer, of both families: rotary or learned positions, parallel or sequential blocks.
-// Shapes are in comments; arrays lie flat, the last axis contiguous.
+// Shapes are in comments; arrays lie flat, the last axis contiguous. Every product of matrices is the kernel's `affine`.
 
-import { gelu, layerNorm, lookBack, rotations } from "./arithmetic.js";
+import { gelu, layerNorm, rotations, softmax } from "./arithmetic.js";
 import { refuseLength } from "./interventions.js";
 import { Memory } from "./kernel.js";
 import { readWeights } from "./weights.js";
@@ -10,13 +10,15 @@ const BY_HEAD = ["queries", "keys", "values", "z", "queries_unrotated", "keys_un
 
 export class ForwardPass {
   constructor(name, spec, tensors, wasm) {
-    const { width, mlp_width, vocab, context } = spec, rows = context + (context % 2), wide = Math.max(3 * width, mlp_width, vocab);
+    const { width, mlp_width, vocab, context, head_dim } = spec, rows = upTo(4, context), wide = Math.max(3 * width, mlp_width, vocab);
     const held = [...tensors.values()].reduce((sum, { data }) => sum + data.length + 4, vocab);
-    const memory = new Memory(held + rows * (2 * width + wide), wasm);
+    const memory = new Memory(held + rows * (2 * width + wide + 4 * head_dim + rows + 1), wasm);
     Object.assign(this, { name, spec, memory, weights: readWeights(spec, tensors, memory), turns: rotations(spec) });
     this.narrow = memory.take(rows * width); // (position, width), into a product
     this.wide = memory.take(rows * wide); // (position, 3 width, mlp_width or vocab), out of one and into the next
     this.added = memory.take(rows * width); // (position, width), out of a product
+    const [q, k, v, z] = [1, 2, 3, 4].map(() => memory.take(rows * head_dim)); // of one head
+    this.head = { q, k, v, z, scores: memory.take(rows * rows), zeros: memory.take(rows) };
     this.last = null; // the pass before: what it shares with the next, up to the first other token, is taken over
   }
 
@@ -66,7 +68,7 @@ export class ForwardPass {
     this.memory.affine(this.wide, this.narrow, qkv.weight, qkv.bias, rows); // (position, 3 width)
     for (let head = 0; head < heads; head++) {
       this.split(pass, layer, head);
-      lookBack(pass, (layer * heads + head) * number, size);
+      this.look(pass, (layer * heads + head) * number);
     }
     this.change(pass, "z", layer);
     for (let head = 0; head < heads; head++) { // all heads' z side by side: (position, width)
@@ -106,19 +108,39 @@ export class ForwardPass {
     for (let i = rotary_dims; i < head_dim; i++) out[at + i] = vector[at + i];
   }
 
+  // One head's attention (query, key) and z (position, head_dim).  first: the number of its first row in all arrays.
+  look(pass, first) {
+    const { head_dim: size } = this.spec, { q, k, v, z, scores, zeros } = this.head, scale = 1 / Math.sqrt(size);
+    const number = pass.ids.length, keys = upTo(4, number), rows = number - pass.start, from = (first + pass.start) * size;
+    for (let i = 0; i < rows * size; i++) q[i] = pass.queries[from + i] * scale;
+    k.set(pass.keys.subarray(first * size, (first + number) * size)); // what is left behind them weighs nothing
+    this.memory.affine(scores, q, k.subarray(0, keys * size), zeros.subarray(0, keys), rows); // (query, key)
+    for (let row = 0; row < rows; row++) {
+      const query = pass.start + row, at = row * keys;
+      softmax(scores, at, query + 1);
+      scores.fill(0, at + query + 1, at + keys); // no query looks at a later key
+      pass.attention.set(scores.subarray(at, at + query + 1), (first + query) * number);
+    }
+    for (let i = 0; i < size; i++) { // values as (head_dim, key)
+      for (let key = 0; key < keys; key++) v[i * keys + key] = key < number ? pass.values[(first + key) * size + i] : 0;
+    }
+    this.memory.affine(z, scores, v.subarray(0, size * keys), zeros.subarray(0, size), rows); // (position, head_dim)
+    pass.z.set(z.subarray(0, rows * size), from);
+  }
+
   // mlp_out of a layer, and the stream after it. In a parallel block the MLP does not see what attention adds.
   think(pass, layer) {
     const { width, parallel, mlp_width } = this.spec, { norm2, up, down } = this.weights.layers[layer];
     const number = pass.ids.length, rows = number - pass.start, at = (layer * number + pass.start) * width;
     const stream = pass.residual.subarray(at, at + rows * width); // (position, width)
-    const joined = stream.map((value, i) => value + pass.attn_out[at + i]);
+    const joined = sum(stream, pass.attn_out.subarray(at, at + rows * width));
     layerNorm(this.narrow, parallel ? stream : joined, norm2);
     this.memory.affine(this.wide, this.narrow, up.weight, up.bias, rows); // (position, mlp_width)
     gelu(this.wide, rows * mlp_width);
     this.memory.affine(this.added, this.wide, down.weight, down.bias, rows); // (position, width)
     pass.mlp_out.set(this.added.subarray(0, rows * width), at);
     this.change(pass, "mlp_out", layer);
-    pass.residual.set(joined.map((value, i) => value + pass.mlp_out[at + i]), at + number * width);
+    pass.residual.set(sum(joined, pass.mlp_out.subarray(at, at + rows * width)), at + number * width);
     this.change(pass, "residual", layer + 1);
   }
 
@@ -145,6 +167,14 @@ export class ForwardPass {
     }
     return logits;
   }
+}
+
+const upTo = (multiple, number) => Math.ceil(number / multiple) * multiple;
+
+function sum(a, b) {
+  const out = new Float32Array(a.length);
+  for (let i = 0; i < a.length; i++) out[i] = a[i] + b[i];
+  return out;
 }
 
 // Copy what a pass shares with the last one: everything before the first other token. No position sees a later one.

@@ -72,5 +72,7 @@ function floats(buffer, kind) {
     if (exponent === 31) return fraction ? NaN : sign * Infinity;
     return sign * (exponent ? 2 ** (exponent - 25) * (1024 + fraction) : 2 ** -24 * fraction);
   });
-  return Float32Array.from(new Uint16Array(buffer), (bits) => HALVES[bits]);
+  const bits = new Uint16Array(buffer), numbers = new Float32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) numbers[i] = HALVES[bits[i]];
+  return numbers;
 }

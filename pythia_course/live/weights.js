@@ -63,9 +63,9 @@ function refuseSizes(spec) {
   const names = ["layers", "width", "heads", "mlp_width", "vocab", "context"];
   const wrong = names.find((name) => !Number.isSafeInteger(spec[name]) || spec[name] < 1);
   if (wrong) throw refusedModel(`its ${wrong} is ${String(spec[wrong])}`);
-  const odd = ["width", "mlp_width", "vocab"].find((name) => spec[name] % 4);
-  if (odd) throw refusedModel(`its ${odd}, ${spec[odd]}, is no multiple of 4`);
   if (!Number.isInteger(spec.head_dim)) throw refusedModel(`${spec.heads} heads do not share a width of ${spec.width}`);
+  const odd = ["width", "mlp_width", "vocab", "head_dim"].find((name) => spec[name] % 4);
+  if (odd) throw refusedModel(`its ${odd}, ${spec[odd]}, is no multiple of 4`);
   if (spec.rotary_dims % 2 || spec.rotary_dims > spec.head_dim) throw refusedModel(`${spec.rotary_dims} dimensions rotate`);
   if (spec.rotary_dims && !(spec.rope_base > 0)) throw refusedModel(`the base of its rotations is ${String(spec.rope_base)}`);
   if (!(spec.eps > 0)) throw refusedModel(`the eps of its LayerNorms is ${String(spec.eps)}`);
@@ -108,5 +108,7 @@ export function readWeights(spec, tensors, memory) {
 
 // (in, out) -> (out, in)
 function turned(matrix, ins, outs) {
-  return Float32Array.from(matrix, (_, place) => matrix[(place % ins) * outs + Math.floor(place / ins)]);
+  const out = new Float32Array(ins * outs);
+  for (let i = 0; i < ins; i++) for (let o = 0; o < outs; o++) out[o * ins + i] = matrix[i * outs + o];
+  return out;
 }
