@@ -43,7 +43,7 @@ function compareModel(lm, cases, reference) {
       worst[name] = Math.max(worst[name] ?? 0, largestDifference(here.data, there.data));
     }
     if (reference.has(`${number}.lens`)) {
-      const lens = lm.logitLens(trace.residual), there = reference.get(`${number}.lens`);
+      const lens = lm.logitLens(lastOf(trace.residual)), there = reference.get(`${number}.lens`);
       if (String(lens.shape) !== String(there.shape)) return note(number, `lens has shape ${lens.shape}`);
       worst.lens = Math.max(worst.lens ?? 0, largestDifference(lens.data, there.data));
     }
@@ -54,6 +54,12 @@ function compareModel(lm, cases, reference) {
     return null;
   });
   return { wrong, worst, cases: cases.length };
+}
+
+// (layer + 1, width) of the last position.
+function lastOf({ data, shape: [layers, positions, width] }) {
+  const rows = Array.from({ length: layers }, (_, layer) => data.subarray(((layer + 1) * positions - 1) * width, (layer + 1) * positions * width));
+  return { data: Float32Array.from(rows.flatMap((row) => [...row])), shape: [layers, width] };
 }
 
 function largestDifference(here, there) {

@@ -33,15 +33,15 @@ FIXED = (
 
 @cache
 def prompts():
-    """200 of them: what is refused, odd pieces, every plane of Unicode, the corpus, two of the 512 tokens that fit."""
+    """200 of them: what is refused, odd pieces, every plane of Unicode, the corpus, one of the 512 tokens that fit."""
     draw = random.Random(14)
     planes = ["".join(character(draw, *plane) for _ in range(5)) for plane in PLANES]
     tales = corpus.batch(0).tokens.reshape(-1)
     starts = [draw.randrange(0, len(tales) - 600) for _ in range(60)]
     read = pythia_course.load("tiny-pythia").tokenizer
     told = [read.decode(tales[start : start + draw.randint(2, 40)]) for start in starts]
-    longest = [exactly(512, read, tales[start:]) for start in starts[:2]]
-    mixed = ["".join(draw.choices([*PIECES, *planes, "'s", " ", "the"], k=3)) for _ in range(200)]
+    longest = [exactly(512, read, tales[start:]) for start in starts[:1]]
+    mixed = ["".join(draw.choices([*PIECES, *planes, "'s", " ", "the"], k=2)) for _ in range(200)]
     return [*FIXED, *PIECES, *planes, *longest, *told, *mixed][:200]
 
 
@@ -64,25 +64,26 @@ def changed(lm, specs):
     blocks = []
     for spec in specs:
         if "ablate" in spec:
-            blocks.append(lm.ablate(**{key: placed(value) for key, value in spec["ablate"].items()}))
+            blocks.append(lm.ablate(**{part: placed(part, value) for part, value in spec["ablate"].items()}))
         else:
-            blocks.append(lm.patch(spec["clean"], **{key: placed(value) for key, value in spec["patch"].items()}))
+            blocks.append(lm.patch(spec["clean"], **{part: placed(part, value) for part, value in spec["patch"].items()}))
     return blocks
 
 
-def placed(value):
-    """JSON's lists as Python's places: [1, 3] is (1, 3), [[1, 3], [2, 0]] a list of such; texts and numbers stay."""
-    if not isinstance(value, list) or any(isinstance(part, str) for part in value):
+def placed(part, value):
+    """JSON's lists as Python's places: [1, 3] is (1, 3) where a place has several numbers, else a list of layers."""
+    if part in ("by", "over", "attention", "mlps", "layers"):
         return value
-    return [tuple(part) if isinstance(part, list) else part for part in value]
+    one = all(isinstance(number, int) for number in value)
+    return tuple(value) if one else [tuple(place) for place in value]
 
 
 class Reference:
     """Cases for one model and, in a file beside, the arrays that torch computes for them."""
 
-    def __init__(self, folder, name, files, *, wasm=True):
-        self.path = folder / f"{name}.safetensors"
-        self.job = {"name": name, "files": files, "reference": str(self.path), "wasm": wasm, "cases": []}
+    def __init__(self, folder, lm, step, files, *, wasm=True):
+        self.path = folder / f"{lm.name}-{step}.safetensors"
+        self.job = {"name": lm.name, "files": files, "reference": str(self.path), "wasm": wasm, "cases": []}
         self.arrays = {}
 
     def add(self, lm, prompt, keep=SEEN, changes=(), predicted=0):
@@ -99,8 +100,8 @@ class Reference:
         self.arrays[f"{number}.ids"] = trace.ids.numpy().astype(np.float32)
         for field in keep:
             self.arrays[f"{number}.{field}"] = getattr(trace, field).contiguous().numpy()
-        if "residual" in keep and len(trace.ids) < 100:
-            self.arrays[f"{number}.lens"] = logit_lens(lm, trace.residual)
+        if "residual" in keep:
+            self.arrays[f"{number}.lens"] = logit_lens(lm, trace.residual[:, -1])
 
     def written(self):
         save_file(self.arrays, self.path)
