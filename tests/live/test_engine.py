@@ -4,21 +4,13 @@ torch computes in float64 here. In float32, its own sums are up to 2e-4 away fro
 large numbers cancel.
 """
 
-import copy
-import json
-import unicodedata
-
 import pytest
-import torch
 from safetensors.torch import load_file
-from support.live import TOKENIZER, Reference, files_of, in_node, prompts
-from support.random_models import wrapped
-from tokenizers import Tokenizer, normalizers
+from support.live import Reference, files_of, in_node, prompts
 
 import pythia_course
 from pythia_course import suite
 from pythia_course.inside.tracing import AXES
-from pythia_course.plots.labels import token_labels
 
 NEAR = 1e-4
 FEW = ("Then Mia and Tom went to the park. Then Tom gave the ball to", "M", "don't 木's <|endoftext|>\n\n 12")
@@ -47,10 +39,6 @@ def changes_of(spec):
     ]
 
 
-def checkpoints():
-    return [(name, step) for name in suite.SHIPPED for step in suite.steps(name)]
-
-
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     """What node finds for every model that ships: {(name, step): {"wrong": […], "worst": {field: difference}}}."""
@@ -75,9 +63,7 @@ def reference_of(folder, lm, name, step):
         reference.add(lm, CLEAN, keep=AXES, predicted=5)
         for changes in changes_of(lm.spec):
             reference.add(lm, CLEAN, keep=AXES, changes=changes, predicted=3)
-            # once more, and going on from there: what is taken over from the pass before is right too
-            reference.add(lm, CLEAN, changes=changes)
-            reference.add(lm, CLEAN[:-2] + "oy.", changes=changes)
+            reference.add(lm, CLEAN[:-2] + "oy.", changes=changes)  # what is taken over from the pass before is right too
     return reference
 
 
@@ -93,7 +79,7 @@ def test_every_checkpoint_reads_and_computes_what_torch_does(found, name):
 @pytest.mark.parametrize("name", suite.TINY)
 def test_each_of_the_four_reads_200_prompts(found, name):
     assert len(set(prompts())) >= 195
-    assert found[name, 6200]["cases"] == 200 + 1 + 3 * 14
+    assert found[name, 6200]["cases"] == 200 + 1 + 2 * 14
     assert found[name, 6200]["worst"].keys() >= set(AXES)
 
 
@@ -103,3 +89,13 @@ def test_a_change_of_a_model_changes_what_is_computed():
     plain = lm.trace(CLEAN, keep="logits").logits
     with lm.ablate(heads=[(1, 0)]):
         assert (lm.trace(CLEAN, keep="logits").logits - plain).abs().max() > 100 * NEAR
+
+
+def test_without_webassembly_the_same_is_computed(tmp_path):
+    lm = pythia_course.load("tiny-pythia")
+    lm.model.double()
+    reference = Reference(tmp_path, lm, 6200, files_of("tiny-pythia", 6200), wasm=False)
+    for prompt in FEW:
+        reference.add(lm, prompt, keep=AXES)
+    (result,) = in_node(tmp_path, {"models": [reference.written()]})["models"]
+    assert result["wrong"] == [] and max(result["worst"].values()) < NEAR

@@ -1,0 +1,69 @@
+"""Does the page read the very tokens that Python reads?"""
+
+import json
+import unicodedata
+
+import pytest
+from support.live import TOKENIZER, in_node, prompts
+from tokenizers import AddedToken, Tokenizer, normalizers
+from transformers import AutoTokenizer
+
+from pythia_course import suite
+from pythia_course.plots.labels import token_labels
+
+SHIPPED = json.loads(TOKENIZER.read_text(encoding="utf-8"))
+WHOLE = [text for text in prompts() if text.isprintable() or not any("\ud800" <= c < "\ue000" for c in text)]
+
+
+def many_characters():
+    """Every code point of the first planes' scripts and every 31st of the others, each where a letter would matter."""
+    codes = [*range(0x3400), *range(0x3400, 0x110000, 31)]
+    chars = [chr(code) for code in codes if not 0xD800 <= code < 0xE000]
+    return ["".join(f"{c}'s {c}1{c}a\u0020 {c}" for c in chars[start : start + 512]) for start in range(0, len(chars), 512)]
+
+
+def known_characters():
+    """Those that Unicode had when this Python was made: younger ones are letters to one engine and signs to another."""
+    kept = (c for text in many_characters() for c in text if c in " 'sa1" or unicodedata.category(c) != "Cn")
+    whole = "".join(kept)
+    return [whole[start : start + 4096] for start in range(0, len(whole), 4096)]
+
+
+def altered(folder):
+    """The shipped tokenizer with what Pythia's own has beside: NFC, runs of spaces, and merges that show each cut."""
+    tokenizer = Tokenizer.from_str(json.dumps(SHIPPED))
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.add_tokens([AddedToken(" " * n, normalized=True) for n in (2, 3, 8)])
+    file = json.loads(tokenizer.to_str())
+    letters = ["'", *map(chr, range(0xC2, 0xF5))]  # a byte that begins a character, and behind it a sign: two pieces or one
+    merges = [["'", "s"], *([byte, "'"] for byte in letters[1:]), *([last, "'"] for last in map(chr, range(0x100, 0x144)))]
+    merges = [pair for pair in merges if all(part in file["model"]["vocab"] for part in pair)]
+    for left, right in merges:
+        file["model"]["vocab"][left + right] = len(file["model"]["vocab"]) + 100
+    file["model"]["merges"] += merges
+    path = folder / "altered.json"
+    path.write_text(json.dumps(file), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tokens")
+    job = []
+    for path, texts in [(TOKENIZER, [*WHOLE, *many_characters()]), (altered(folder), [*WHOLE, *known_characters()])]:
+        reads = Tokenizer.from_file(str(path))
+        job.append({"file": str(path), "cases": [[text, reads.encode(text).ids] for text in texts]})
+    return in_node(folder, {"tokenizers": job})["tokenizers"]
+
+
+def test_every_kind_of_character_gives_the_same_ids(found):
+    assert [ascii(text)[:80] for text in found[0]["wrong"]] == []
+
+
+def test_so_it_does_with_what_pythias_own_tokenizer_has_beside(found):
+    assert [ascii(text)[:80] for text in found[1]["wrong"]] == []
+
+
+def test_every_token_has_the_same_label(found):
+    python = AutoTokenizer.from_pretrained(suite.TINY_TOKENIZER)
+    assert found[0]["labels"] == token_labels(python, range(1024))
