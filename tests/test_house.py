@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "lessons": {"errors"},
     "tiny": {"suite", "machine", "measures"},
     "hub": {"errors", "suite", "machine"},
+    "live": {"suite"},
     "inside": {"errors", "suite", "measures", "plots", "machine", "tiny", "hub"},
     "training": {"errors", "suite", "plots", "machine", "tiny", "hub", "inside"},
     "checks": {"suite", "machine", "inside", "lessons"},

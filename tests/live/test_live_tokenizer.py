@@ -12,7 +12,7 @@ from pythia_course import suite
 from pythia_course.plots.labels import token_labels
 
 SHIPPED = json.loads(TOKENIZER.read_text(encoding="utf-8"))
-WHOLE = [text for text in prompts() if text.isprintable() or not any("\ud800" <= c < "\ue000" for c in text)]
+WHOLE = [text for text in prompts() if not any("\ud800" <= c < "\ue000" for c in text)]
 
 
 def many_characters():
@@ -31,18 +31,18 @@ def known_characters():
 
 def altered(folder):
     """The shipped tokenizer with what Pythia's own has beside: NFC, runs of spaces, and merges that show each cut."""
-    tokenizer = Tokenizer.from_str(json.dumps(SHIPPED))
+    file = json.loads(json.dumps(SHIPPED))
+    first, last = map(chr, range(0xC2, 0xF5)), map(chr, range(0x100, 0x144))  # of a character's bytes
+    pairs = [["'", "s"], *([byte, "'"] for byte in first), *([byte, "'"] for byte in last)]  # two pieces or one?
+    vocabulary = file["model"]["vocab"]
+    merges = [pair for pair in pairs if all(part in vocabulary for part in pair)]
+    vocabulary |= {left + right: len(vocabulary) + n for n, (left, right) in enumerate(merges)}
+    file["model"]["merges"] += merges
+    tokenizer = Tokenizer.from_str(json.dumps(file))
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.add_tokens([AddedToken(" " * n, normalized=True) for n in (2, 3, 8)])
-    file = json.loads(tokenizer.to_str())
-    letters = ["'", *map(chr, range(0xC2, 0xF5))]  # a byte that begins a character, and behind it a sign: two pieces or one
-    merges = [["'", "s"], *([byte, "'"] for byte in letters[1:]), *([last, "'"] for last in map(chr, range(0x100, 0x144)))]
-    merges = [pair for pair in merges if all(part in file["model"]["vocab"] for part in pair)]
-    for left, right in merges:
-        file["model"]["vocab"][left + right] = len(file["model"]["vocab"]) + 100
-    file["model"]["merges"] += merges
     path = folder / "altered.json"
-    path.write_text(json.dumps(file), encoding="utf-8")
+    path.write_text(tokenizer.to_str(), encoding="utf-8")
     return path
 
 

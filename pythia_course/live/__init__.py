@@ -1,0 +1,37 @@
+"""The tiny models in a web page: the forward pass, the tokenizer and the interventions in plain JavaScript, no build step.
+
+    model.js          load(files) -> a LanguageModel: trace, predict, ablate, patch, means, logitLens; Trace and AXES
+    forward.js        the forward pass, layer by layer; `arithmetic.js` what it computes besides products of matrices
+    kernel.js         the product of matrices, in WebAssembly and in JavaScript
+    interventions.js  what ablations and patches put where
+    tokenizer.js, safetensors.js, weights.js    the files that ship -> token ids, tensors, weights under one name
+    worker.js, engine.js                        the same in a worker, and the page's side of it
+Names, axes and meanings are those of `pythia_course.inside`. `package.json` tells node that these files are modules.
+"""
+
+from pathlib import Path
+
+from pythia_course import suite
+
+FOLDER = Path(__file__).parent  # of the JavaScript
+
+
+def model_files(name: str, step: int | None = None) -> dict[str, Path]:
+    """Where the files are that `load` in model.js reads: {"config": …, "weights": …, "tokenizer": …}.
+
+    name: of a model that ships, as `suite.SHIPPED` lists them.  step: of a checkpoint; the last when None.
+    Raises ValueError where no such checkpoint ships.
+    """
+    name = suite.short_name(name)
+    if name not in suite.SHIPPED:
+        raise ValueError(f"The page runs the models that ship, {', '.join(suite.SHIPPED)}; {name!r} is none of them.")
+    steps = suite.steps(name)
+    step = steps[-1] if step is None else step
+    if step not in steps:
+        raise ValueError(f"{name} ships at the steps {', '.join(map(str, steps))}, not at {step!r}.")
+    folder = suite.TINY_WEIGHTS / name / f"step{step}"
+    return {
+        "config": folder / "config.json",
+        "weights": folder / "model.safetensors",
+        "tokenizer": suite.TINY_TOKENIZER / "tokenizer.json",
+    }
