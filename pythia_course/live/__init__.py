@@ -1,4 +1,4 @@
-"""The tiny models in a web page: the forward pass, the tokenizer and the interventions in plain JavaScript, no build step.
+"""The tiny models in a web page: forward pass, tokenizer and interventions in plain JavaScript, with no build step.
 
     model.js          load(files) -> a LanguageModel: trace, predict, ablate, patch, means, logitLens; Trace and AXES
     forward.js        the forward pass, layer by layer; `arithmetic.js` what it computes besides products of matrices

@@ -63,7 +63,8 @@ def reference_of(folder, lm, name, step):
         reference.add(lm, CLEAN, keep=AXES, predicted=5)
         for changes in changes_of(lm.spec):
             reference.add(lm, CLEAN, keep=AXES, changes=changes, predicted=3)
-            reference.add(lm, CLEAN[:-2] + "oy.", changes=changes)  # what is taken over from the pass before is right too
+            # what is taken over from the pass before is right too
+            reference.add(lm, CLEAN[:-2] + "oy.", changes=changes)
     return reference
 
 

@@ -76,7 +76,9 @@ JSON = {
     "another normalizer": ({"normalizer": {"type": "Lowercase"}}, "Lowercase, not NFC"),
     "another cut": ({"pre_tokenizer": {"type": "Whitespace"}}, "not cut as GPT-2"),
     "a space before": ({"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": True}}, "not cut as GPT-2"),
-    "a token before": ({"post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {}}]}}, "it adds tokens"),
+    "a token before": (
+        {"post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {}}]}}, "it adds tokens",
+    ),
     "a post-processor of another kind": ({"post_processor": {"type": "BertProcessing"}}, "it adds tokens"),
     "a cut of long texts": ({"truncation": {"max_length": 4}}, "cuts or fills up"),
     "tokens that take spaces": ({"added_tokens": [{"id": 0, "content": "x", "lstrip": True}]}, "beside them"),
@@ -98,6 +100,7 @@ ASKED = {
         {"options": {"changes": [{"patch": {"residual": [1]}, "clean": "Mia had a ball"}]}}, "comes from a prompt of",
     ),
 }  # fmt: skip
+TABLES = {"weights": WEIGHTS, "config": CONFIG, "tokenizer": JSON, "asked": ASKED}
 
 
 def cases(folder):
@@ -128,9 +131,8 @@ def said(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "name",
-    [f"{what}: {name}" for what, table in [("weights", WEIGHTS), ("config", CONFIG), ("tokenizer", JSON), ("asked", ASKED)]
-     for name in table],
-)  # fmt: skip
+    [f"{what}: {name}" for what, table in TABLES.items() for name in table],
+)
 def test_one_sentence_says_what_is_wrong(said, name):
     sentence, wanted = said[name]
     assert sentence and wanted in sentence

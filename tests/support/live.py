@@ -5,9 +5,12 @@ import json
 import random
 import shutil
 import subprocess
-from contextlib import ExitStack
+import threading
+from contextlib import ExitStack, contextmanager
 from functools import cache
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 from safetensors.numpy import save_file
@@ -132,3 +135,27 @@ def in_node(folder, job):
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+@contextmanager
+def served(*folders):
+    """A server on loopback for what lies in these folders, and nothing else: its address.  /file/a/path is /a/path."""
+    allowed = [Path(folder).resolve() for folder in (ROOT / "pythia_course", ROOT / "tests/live", *folders)]
+
+    class Handler(SimpleHTTPRequestHandler):
+        extensions_map = {".js": "text/javascript", ".mjs": "text/javascript", ".html": "text/html", "": "application/octet-stream"}
+
+        def translate_path(self, path):
+            found = Path(unquote(urlsplit(path).path).removeprefix("/file")).resolve()
+            return str(found) if any(found.is_relative_to(folder) for folder in allowed) else ""
+
+        def log_message(self, *message):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/file"
+    finally:
+        server.shutdown()
+        server.server_close()
