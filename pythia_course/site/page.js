@@ -154,9 +154,9 @@ class Playground {
   }
 
   tell() {
-    const silent = this.silenced.size ? ` ${this.silenced.size} silenced.` : "";
+    const silent = this.silenced.size ? ` ${this.silenced.size} silenced;` : "";
     const looks = looksAt(this.weights[this.layer * this.heads + this.head], this.tokens, this.query, this.key);
-    this.say(`${nameOf(this.layer, this.head)}: ${looks}.${silent} Next: ${this.likeliest ?? ""}.`);
+    this.say(`${nameOf(this.layer, this.head)}: ${looks};${silent} next: ${this.likeliest ?? ""}`);
   }
 
   // Once nothing new has come for a moment, so that a screen reader is not flooded.

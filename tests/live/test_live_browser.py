@@ -31,7 +31,7 @@ def page(browser, reference):
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto(f"{address}{ROOT}/tests/live/page.html")
         page.wait_for_function("window.ready")
-        page.evaluate("async ([name, files]) => { window.engine = await start(name, files); }", [NAME, files_of(NAME, 6200)])
+        page.evaluate("async (asked) => { window.engine = await start(...asked); }", [NAME, files_of(NAME, 6200)])
         yield page
         assert said == []
         page.close()
@@ -48,12 +48,14 @@ def test_a_worker_answers_what_the_page_computes(page):
       const decode = async (path) => new TextDecoder().decode(await read(path));
       const [config, tokenizer] = [await decode(files.config), await decode(files.tokenizer)];
       const lm = load({ name: "here", config, tokenizer, weights: await read(files.weights) });
-      const there = await engine.trace({ model: "tiny-pythia", prompt: text, keep: ["attention", "z"], changes, lens: true });
+      const request = { model: "tiny-pythia", prompt: text, keep: ["attention", "z"], changes, lens: true };
+      const there = await engine.trace(request);
       const here = lm.trace(text, { keep: ["attention", "z", "residual"], changes });
-      const equal = (a, b) => String(a.shape) === String(b.shape) && a.data.every((value, i) => value === b.data[i]);
+      const same = (a, b) => a.every((value, i) => value === b[i]);
+      const equal = (a, b) => String(a.shape) === String(b.shape) && same(a.data, b.data);
       const last = lm.logitLens(here.residual.at(4, here.ids.length - 1)).data;
-      return [here.tokens.join() === there.trace.tokens.join(), equal(here.attention, there.trace.attention), equal(here.z, there.trace.z),
-        there.lens.shape.join(), there.lens.at(4).data.every((value, i) => value === last[i])];
+      return [same(here.tokens, there.trace.tokens), equal(here.attention, there.trace.attention),
+        equal(here.z, there.trace.z), there.lens.shape.join(), same(there.lens.at(4).data, last)];
     }"""
     changes = [{"ablate": {"heads": [[0, 1]], "by": "mean", "over": ["Tom had a book.", "Mia ran."]}}]
     assert page.evaluate(same, [TEXT, changes, files_of(NAME, 6200)]) == [True, True, True, "5,1024", True]
@@ -61,10 +63,10 @@ def test_a_worker_answers_what_the_page_computes(page):
 
 def test_of_many_requests_at_once_the_newest_is_answered(page):
     typed = """async (text) => {
-      const asked = [...text].map((_, i) => engine.trace({ model: "tiny-pythia", prompt: text.slice(0, i + 1), keep: ["attention"] }));
-      const beside = engine.trace({ channel: "other", model: "tiny-pythia", prompt: "Mia", keep: ["attention"] });
-      const answers = await Promise.all(asked);
-      return [answers.filter((answer) => answer).length, answers.at(-1).trace.tokens.join(""), (await beside).trace.tokens.join("")];
+      const ask = (prompt, channel = "") => engine.trace({ channel, model: "tiny-pythia", prompt, keep: ["attention"] });
+      const asked = [...text].map((_, i) => ask(text.slice(0, i + 1))), beside = ask("Mia", "other");
+      const answers = await Promise.all(asked), read = (answer) => answer.trace.tokens.join("");
+      return [answers.filter((answer) => answer).length, read(answers.at(-1)), read(await beside)];
     }"""
     answered, last, beside = page.evaluate(typed, TEXT)
     assert answered <= 2 and last == TEXT.replace(" ", "␣") and beside == "Mia"
@@ -92,4 +94,5 @@ def test_a_long_pass_makes_way_for_a_newer_request(page):
 def test_what_cannot_be_done_is_said_and_the_worker_goes_on(page, request_, says):
     error = page.evaluate("(request) => engine.trace(request).then(() => null, (error) => error.message)", request_)
     assert says in error
-    assert page.evaluate("async () => (await engine.trace({ model: 'tiny-pythia', prompt: 'Mia' })).trace.tokens") == ["Mia"]
+    asks = "async () => (await engine.trace({ model: 'tiny-pythia', prompt: 'Mia' })).trace.tokens"
+    assert page.evaluate(asks) == ["Mia"]

@@ -16,15 +16,19 @@ WHOLE = [text for text in prompts() if not any("\ud800" <= c < "\ue000" for c in
 
 
 def many_characters():
-    """Every code point of the first planes' scripts and every 31st of the others, each where a letter would matter."""
+    """Every code point of the first scripts and every 31st of the others, each where it matters whether it is a letter.
+
+    None stands beside another: which marks change places is the age of the NFC table, in Python and in a browser.
+    """
     codes = [*range(0x3400), *range(0x3400, 0x110000, 31)]
     chars = [chr(code) for code in codes if not 0xD800 <= code < 0xE000]
-    return ["".join(f"{c}'s {c}1{c}a\u0020 {c}" for c in chars[start : start + 512]) for start in range(0, len(chars), 512)]
+    several = [chars[start : start + 512] for start in range(0, len(chars), 512)]
+    return ["".join(f"{c}'s {c}1{c}a  {c}x" for c in some) for some in several]
 
 
 def known_characters():
     """Those that Unicode had when this Python was made: younger ones are letters to one engine and signs to another."""
-    kept = (c for text in many_characters() for c in text if c in " 'sa1" or unicodedata.category(c) != "Cn")
+    kept = (c for text in many_characters() for c in text if c in " 'sa1x" or unicodedata.category(c) != "Cn")
     whole = "".join(kept)
     return [whole[start : start + 4096] for start in range(0, len(whole), 4096)]
 

@@ -27,10 +27,12 @@ NODE = shutil.which("node") or shutil.which("nodejs")
 SEEN = ["attention", "residual", "logits"]
 FIXED = (
     "", *HALVES[:4], "a" * 6_000,  # what is refused
-    "M", " ", "é", "<|endoftext|>", "<|padding|>" * 2, "a<|endoftext|>b <|endoftext|> ", "<|endoftext|", "<<|endoftext|>>",
-    "I don't, we'll, I'm, you're, they'd, he's, we've; CAN'T 'tis ''s 'll'll 1's é's ²'s _'s", "木's 木 's 木'木'm",
+    "M", " ", "é", "<|endoftext|>", "<|padding|>" * 2, "a<|endoftext|>b <|endoftext|> ", "<|endoftext|",
+    "<<|endoftext|>>", "I don't, we'll, I'm, you're, they'd, he's, we've; CAN'T 'tis ''s 'll'll 1's é's ²'s _'s",
+    "木's 木 's 木'木'm",
     "a  b   c    d", " a \n b \n\n  c\t\td ", "x\r\ny\u0085z\u00a0\u2003w\ufeff\u200bv\u3000", "1a2b 3c 4½५Ⅷ", "naïve café",
-    "Then Mia and Tom went to the park. Then Tom gave the ball to", "2 + 3 = 5. 4 + 4 =", "def f(x):\n    return x\n",
+    "Then Mia and Tom went to the park. Then Tom gave the ball to",
+    "2 + 3 = 5. 4 + 4 =", "def f(x):\n    return x\n",
 )  # fmt: skip
 
 
@@ -128,7 +130,7 @@ def files_of(name, step):
 
 def in_node(folder, job):
     """What `tests/live/compare.mjs` finds, run by node."""
-    assert NODE, "These tests run the page's code by node, which is not installed: apt-get install nodejs (18 or newer)."
+    assert NODE, "These tests run the page's code by node, which is missing: apt-get install nodejs (18 or newer)."
     path = folder / "job.json"
     path.write_text(json.dumps(job), encoding="utf-8")
     command = [NODE, str(ROOT / "tests/live/in_node.mjs"), str(path)]
@@ -143,7 +145,7 @@ def served(*folders):
     allowed = [Path(folder).resolve() for folder in (ROOT / "pythia_course", ROOT / "tests/live", *folders)]
 
     class Handler(SimpleHTTPRequestHandler):
-        extensions_map = {".js": "text/javascript", ".mjs": "text/javascript", ".html": "text/html", "": "application/octet-stream"}
+        extensions_map = {".js": "text/javascript", ".mjs": "text/javascript", ".html": "text/html", "": "text/plain"}
 
         def translate_path(self, path):
             found = Path(unquote(urlsplit(path).path).removeprefix("/file")).resolve()
