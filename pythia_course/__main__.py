@@ -8,6 +8,7 @@ import threading
 from importlib.metadata import PackageNotFoundError, version
 
 from pythia_course.commands import UsageError, doctor, free, lab, labs, listing, prefetch, progress, say
+from pythia_course.commands import UsageError, doctor, free, lab, listing, page, prefetch, say
 from pythia_course.errors import ModelNotFound, ModelRefused, StepNotFound
 
 EPILOG = """\
@@ -100,12 +101,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pythia-course",
         description="Open the course, check a machine, fetch, see and free models, make assignments to mark.",
+        description="Open the course, check a machine, fetch models ahead of a lesson, see and free what is here, "
+        "write a page.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"pythia-course {_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in (lab, progress, doctor, prefetch, listing, free, labs):
+    for command in (lab, doctor, prefetch, listing, free, page):
         command.add_to(commands)
     return parser
 

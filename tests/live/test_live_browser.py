@@ -63,7 +63,8 @@ def test_a_worker_answers_what_the_page_computes(page):
 
 def test_of_many_requests_at_once_the_newest_is_answered(page):
     typed = """async (text) => {
-      const ask = (prompt, channel = "") => engine.trace({ channel, model: "tiny-pythia", prompt, keep: ["attention"] });
+      const model = "tiny-pythia", keep = ["attention"];
+      const ask = (prompt, channel = "") => engine.trace({ channel, model, prompt, keep });
       const asked = [...text].map((_, i) => ask(text.slice(0, i + 1))), beside = ask("Mia", "other");
       const answers = await Promise.all(asked), read = (answer) => answer.trace.tokens.join("");
       return [answers.filter((answer) => answer).length, read(answers.at(-1)), read(await beside)];

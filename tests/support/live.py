@@ -30,7 +30,8 @@ FIXED = (
     "M", " ", "é", "<|endoftext|>", "<|padding|>" * 2, "a<|endoftext|>b <|endoftext|> ", "<|endoftext|",
     "<<|endoftext|>>", "I don't, we'll, I'm, you're, they'd, he's, we've; CAN'T 'tis ''s 'll'll 1's é's ²'s _'s",
     "木's 木 's 木'木'm",
-    "a  b   c    d", " a \n b \n\n  c\t\td ", "x\r\ny\u0085z\u00a0\u2003w\ufeff\u200bv\u3000", "1a2b 3c 4½५Ⅷ", "naïve café",
+    "a  b   c    d", " a \n b \n\n  c\t\td ", "x\r\ny\u0085z\u00a0\u2003w\ufeff\u200bv\u3000", "1a2b 3c 4½५Ⅷ",
+    "naïve café",
     "Then Mia and Tom went to the park. Then Tom gave the ball to",
     "2 + 3 = 5. 4 + 4 =", "def f(x):\n    return x\n",
 )  # fmt: skip
@@ -71,7 +72,8 @@ def changed(lm, specs):
         if "ablate" in spec:
             blocks.append(lm.ablate(**{part: placed(part, value) for part, value in spec["ablate"].items()}))
         else:
-            blocks.append(lm.patch(spec["clean"], **{part: placed(part, value) for part, value in spec["patch"].items()}))
+            places = {part: placed(part, value) for part, value in spec["patch"].items()}
+            blocks.append(lm.patch(spec["clean"], **places))
     return blocks
 
 
