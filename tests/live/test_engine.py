@@ -1,7 +1,7 @@
 """Does the page compute what torch computes?  Token ids exactly, every array within 1e-4, under every intervention.
 
-torch computes in float64 here. In float32, its own sums are up to 2e-4 away from that, in the last layer's MLP, where
-large numbers cancel.
+torch computes in float64 here: in float32, its own sums are up to 2e-4 away from that, in the last layer's MLP, where
+large numbers cancel. So a number x may be 1e-4 + 1e-5 |x| away.
 """
 
 import pytest
