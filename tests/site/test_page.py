@@ -37,9 +37,11 @@ def shown_next(page):
 
 
 def types(page, text):
+    """Type it, and wait until its tokens are drawn."""
     page.fill(".pg-text", text)
-    page.wait_for_function("(last) => document.querySelector('.pcw-rows').lastChild.title.endsWith(last)",
-                           arg=text.split(" ")[-1], timeout=SECONDS)  # fmt: skip
+    drawn = """(text) => [...document.querySelectorAll(".pcw-rows .pcw-label")]
+      .map(({ title }) => title.replace(/^\\d+: /, "")).join("") === text.replaceAll(" ", "␣")"""
+    page.wait_for_function(drawn, arg=text, timeout=SECONDS)
 
 
 def test_it_is_small_enough_to_mail(file):
