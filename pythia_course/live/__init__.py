@@ -1,11 +1,11 @@
 """The tiny models in a web page: forward pass, tokenizer and interventions in plain JavaScript, with no build step.
 
-    model.js          load(files) -> a LanguageModel: trace, predict, ablate, patch, means, logitLens; Trace and AXES
-    forward.js        the forward pass, layer by layer; `arithmetic.js` what it computes besides products of matrices
-    kernel.js         the product of matrices, in WebAssembly and in JavaScript
-    interventions.js  what ablations and patches put where
-    tokenizer.js, safetensors.js, weights.js    the files that ship -> token ids, tensors, weights under one name
-    worker.js, engine.js                        the same in a worker, and the page's side of it
+    model_files(name, step)  the files that it reads, in Python
+    load(files) in model     a LanguageModel: trace, predict, ablate, patch, means, logitLens; Trace and AXES
+Behind `model`: `forward`, the pass layer by layer; `arithmetic`, what that computes besides products of matrices;
+`kernel`, those products, in WebAssembly and in JavaScript; `interventions`, what ablations and patches put where;
+`tokenizer`, `safetensors` and `weights`, which read the files that ship. `worker` does all this in a worker, and
+`engine` is the page's side of it. Each is a .js file in this folder.
 Names, axes and meanings are those of `pythia_course.inside`. `package.json` tells node that these files are modules.
 """
 
