@@ -34,9 +34,8 @@ MAY_IMPORT = {
     rooms.FRONT_DOOR: {"suite", "machine", "inside"},
     "widgets": {"errors", "suite", "measures", "plots", "machine", "hub", "inside", "training", rooms.FRONT_DOOR},
     "labs": {"errors"},
-    "commands": {"errors", "suite", "machine", "hub", "labs", "lessons", rooms.FRONT_DOOR},
     "site": {"suite", "plots", "live", "widgets"},
-    "commands": {"errors", "suite", "machine", "hub", "site", rooms.FRONT_DOOR},
+    "commands": {"errors", "suite", "machine", "hub", "labs", "lessons", "site", rooms.FRONT_DOOR},
     "__main__": {"errors", "commands"},
 }
 # Rooms and modules that know arrays only, or nothing at all, and the libraries they may use beside Python's own.
