@@ -27,13 +27,15 @@ MAY_IMPORT = {
     "lessons": {"errors"},
     "tiny": {"suite", "machine", "measures"},
     "hub": {"errors", "suite", "machine"},
+    "live": {"suite"},
     "inside": {"errors", "suite", "measures", "plots", "machine", "tiny", "hub"},
     "training": {"errors", "suite", "plots", "machine", "tiny", "hub", "inside"},
     "checks": {"suite", "machine", "inside", "lessons"},
     rooms.FRONT_DOOR: {"suite", "machine", "inside"},
     "widgets": {"errors", "suite", "measures", "plots", "machine", "hub", "inside", "training", rooms.FRONT_DOOR},
     "labs": {"errors"},
-    "commands": {"errors", "suite", "machine", "hub", "labs", "lessons", rooms.FRONT_DOOR},
+    "site": {"suite", "plots", "live", "widgets"},
+    "commands": {"errors", "suite", "machine", "hub", "labs", "lessons", "site", rooms.FRONT_DOOR},
     "__main__": {"errors", "commands"},
 }
 # Rooms and modules that know arrays only, or nothing at all, and the libraries they may use beside Python's own.

@@ -1,0 +1,49 @@
+// The page's side of worker.js: promises instead of messages.
+
+import { Tensor } from "./safetensors.js";
+
+export class Engine {
+  // worker: a Worker that runs worker.js.
+  constructor(worker) {
+    Object.assign(this, { worker, asked: new Map(), ids: 0 });
+    worker.onmessage = ({ data }) => this.answered(data);
+    worker.onerror = ({ message }) => this.failed(new Error(`The worker stopped: ${message || "it could not be read"}.`));
+  }
+
+  // name, config and tokenizer (texts of config.json and tokenizer.json), weights (the ArrayBuffer, handed over).
+  load(files) {
+    return this.ask({ load: files }, [files.weights]);
+  }
+
+  // { model, prompt, keep: [names], changes, lens: true } -> { trace, lens }, or null where a newer request on the same
+  // channel came first.  lens: (layer + 1, vocab), the next token's probabilities after each layer, at the last position.
+  trace(request) {
+    return this.ask({ channel: "", keep: [], changes: [], lens: false, ...request });
+  }
+
+  ask(request, transferred = []) {
+    const id = this.ids++;
+    return new Promise((resolve, reject) => {
+      this.asked.set(id, { resolve, reject });
+      this.worker.postMessage({ id, ...request }, transferred);
+    });
+  }
+
+  answered({ id, error, superseded, trace, lens }) {
+    const { resolve, reject } = this.asked.get(id), tensor = (value) => (value?.shape ? new Tensor(value.data, value.shape) : value);
+    this.asked.delete(id);
+    if (error !== undefined) return reject(new Error(error));
+    const named = Object.entries(trace ?? {}).map(([name, value]) => [name, tensor(value)]); // a message carries no classes
+    resolve(superseded ? null : { trace: Object.fromEntries(named), lens: tensor(lens) });
+  }
+
+  failed(error) {
+    for (const { reject } of this.asked.values()) reject(error);
+    this.asked.clear();
+  }
+
+  close() {
+    this.worker.terminate();
+    this.failed(new Error("The worker was closed."));
+  }
+}

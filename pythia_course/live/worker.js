@@ -1,0 +1,69 @@
+// The models in a worker, so that typing never waits for them. Of requests on one channel the newest counts: an older
+// one that still waits, or is between two layers, is answered { id, superseded: true }.
+//
+//     { id, load: { name, config, tokenizer, weights } }                                 -> { id }
+//     { id, channel, model, prompt, keep, changes, lens }                                -> { id, trace, lens }
+//     what cannot be done                                                                -> { id, error: "a sentence" }
+
+import { load } from "./model.js";
+
+const MODELS = new Map(), WAITING = new Map(); // name -> model; channel -> its newest request
+const PATIENCE = 5; // milliseconds of work between two looks at what has come meanwhile
+const BELL = new MessageChannel();
+let RUNNING = false;
+
+self.onmessage = ({ data: request }) => {
+  if (request.load) return answer(request.id, () => void MODELS.set(request.load.name, load(request.load)));
+  const older = WAITING.get(request.channel);
+  if (older) self.postMessage({ id: older.id, superseded: true });
+  WAITING.set(request.channel, request);
+  if (!RUNNING) runAll();
+};
+
+// Resumes behind all messages that have come by now.
+const othersFirst = () => new Promise((resume) => { BELL.port1.onmessage = resume; BELL.port2.postMessage(null); });
+
+async function runAll() {
+  RUNNING = true;
+  await othersFirst();
+  for (const [channel, request] of WAITING) { // also those that come while it runs
+    WAITING.delete(channel);
+    await runOne(channel, request);
+  }
+  RUNNING = false;
+}
+
+async function runOne(channel, { id, model, prompt, keep, changes, lens }) {
+  try {
+    const lm = MODELS.get(model);
+    if (!lm) throw new Error(`No model called ${model} is loaded here.`);
+    const steps = lm.tracing(prompt, { keep: lens ? [...keep, "residual"] : keep, changes });
+    let since = performance.now(), step = steps.next();
+    for (; !step.done; step = steps.next()) {
+      if (performance.now() - since < PATIENCE) continue;
+      await othersFirst();
+      if (WAITING.has(channel)) return self.postMessage({ id, superseded: true });
+      since = performance.now();
+    }
+    answer(id, () => ({ trace: { ...step.value }, lens: lens ? lastLens(lm, step.value.residual) : null }));
+  } catch (error) {
+    self.postMessage({ id, error: error.message });
+  }
+}
+
+// Next-token probabilities (layer + 1, vocab) at the last position, read after each layer.
+function lastLens(lm, residual) {
+  const { layers, width } = lm.spec, streams = new Float32Array((layers + 1) * width);
+  for (let layer = 0; layer <= layers; layer++) streams.set(residual.at(layer, residual.shape[1] - 1).data, layer * width);
+  return lm.logitLens({ data: streams, shape: [layers + 1, width] });
+}
+
+function answer(id, make) {
+  try {
+    const reply = make() ?? {}, tensors = [reply.lens, ...Object.values(reply.trace ?? {})];
+    const buffers = tensors.map((tensor) => tensor?.data?.buffer).filter(Boolean);
+    self.postMessage({ id, ...reply }, buffers);
+  } catch (error) {
+    self.postMessage({ id, error: error.message });
+  }
+}
