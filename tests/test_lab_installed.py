@@ -2,6 +2,7 @@
 
 import json
 import re
+import zipfile
 from time import monotonic, sleep
 
 import pytest
@@ -32,6 +33,13 @@ TABS = "() => [...jupyterapp.shell.widgets('main')].map(widget => widget.context
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     return installed.build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+def test_the_wheel_holds_every_file_of_the_package(wheel):
+    """Beside the modules: what is read in a browser, the pages of the labs, weights, logs, tables."""
+    files = (path for path in (installed.ROOT / "pythia_course").rglob("*") if path.is_file())
+    names = {path.relative_to(installed.ROOT).as_posix() for path in files if "__pycache__" not in path.parts}
+    assert "pythia_course/live/forward.js" in names and names <= set(zipfile.ZipFile(wheel).namelist())
 
 
 @pytest.fixture(scope="module")
