@@ -1,7 +1,9 @@
 """A course for nbgrader in a folder: every lesson and both labs, in the instructor's and in the students' version."""
 
 import os
+import shutil
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import nbformat
@@ -17,8 +19,10 @@ CONFIG = '''\
 import os
 import sysconfig
 
-# nbgrader calls alembic by its name, wherever it was installed.
-os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
+# nbgrader calls alembic by its name, wherever it was installed: beside this Python, or by `pip install --user`.
+schemes = (sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user"))
+scripts = [sysconfig.get_path("scripts", scheme) for scheme in schemes]
+os.environ["PATH"] = os.pathsep.join([*scripts, os.environ.get("PATH", os.defpath)])
 
 c = get_config()  # noqa: F821
 
@@ -90,10 +94,18 @@ def build(shipped: Mapping[str, Path], folder: Path, only: Collection[str] = ())
     there = [*(page.stem for page in PAGES), *lessons.paths]
     if unknown := sorted({*only} - {*there}):
         raise UnknownAssignment(f"There is no assignment {unknown[0]}; there are {', '.join(there)}.")
-    _check(folder)
     names = [name for name in there if not only or name in only]
+    _check(folder)
+    with _emptied_on_failure(folder):
+        _write(lessons, folder, names)
+        _release(nbgrader, folder, names)
+    return names
+
+
+def _write(lessons: Lessons, folder: Path, names: list[str]) -> None:
+    """The instructor's versions, what nbgrader must know, and how to go on."""
     try:
-        for name, notebook in notebooks(lessons, only):
+        for name, notebook in notebooks(lessons, names):
             (folder / "source" / name).mkdir(parents=True)
             nbformat.write(notebook, folder / "source" / name / f"{name}.ipynb")
         config = CONFIG.format(stub=STUB, names="|".join(names))
@@ -101,8 +113,18 @@ def build(shipped: Mapping[str, Path], folder: Path, only: Collection[str] = ())
         (folder / "README.md").write_text(README.format(example=names[0]), encoding="utf-8")
     except OSError as error:
         raise FolderRefused(f"{folder} cannot be written ({error.strerror}): name a folder of your own.") from error
-    _release(nbgrader, folder, names)
-    return names
+
+
+@contextmanager
+def _emptied_on_failure(folder: Path) -> Iterator[None]:
+    """Leave a folder that was empty as empty, where not all could be made: the same line can be tried again."""
+    try:
+        yield
+    except BaseException:
+        for path in folder.iterdir():
+            with suppress(OSError):  # Windows keeps a gradebook that is still open
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        raise
 
 
 def _below(folder: str, shipped: Mapping[str, Path]) -> dict[str, Path]:

@@ -81,3 +81,15 @@ def test_a_disk_that_is_full_in_the_middle_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(course.nbformat, "write", full)
     with pytest.raises(FolderRefused, match="No space left on device"):
         course.build(shipped.lessons(), tmp_path / "out", ["08_memorisation"])
+    assert not [*(tmp_path / "out").iterdir()]
+
+
+def test_when_nbgrader_fails_the_same_line_can_be_tried_again(tmp_path, capsys, monkeypatch):
+    """It fails here as it does where its alembic is not to be found."""
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(course, "CONFIG", course.CONFIG + 'os.environ["PATH"] = "nowhere"\n')
+        code, sentence = said(capsys, out, "08_memorisation")
+    assert code == 1 and "nbgrader made no student's version of 08_memorisation" in sentence and "alembic" in sentence
+    assert not [*out.iterdir()]
+    assert said(capsys, out, "08_memorisation")[0] == 0
