@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 from pythia_course.errors import CageMissing
@@ -35,6 +36,7 @@ def command(argv: Iterable[str], folder: Path, sockets: Path, memory: int, secon
             "(Debian, Ubuntu: `sudo apt install bubblewrap`), or mark on a machine that has nothing to lose, with "
             "`c.Run.caged = False` in nbgrader_config.py."
         )
+    _check_packages()
     limits = {"data": memory, "cpu": seconds, "nproc": THREADS, "fsize": LARGEST_FILE, "core": 0}
     return [
         *("bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"),
@@ -46,12 +48,23 @@ def command(argv: Iterable[str], folder: Path, sockets: Path, memory: int, secon
     ]
 
 
+def _places() -> list[str]:
+    """What is shown, read-only: the system's programs, this Python with its packages, and the course."""
+    return [*dict.fromkeys([*SYSTEM, sys.base_prefix, sys.prefix, str(PACKAGE)])]
+
+
 def _shown() -> list[str]:
-    """Read-only: the system's programs, this Python with its packages, and the course."""
-    found = []
-    for place in dict.fromkeys([*SYSTEM, sys.base_prefix, sys.prefix, str(PACKAGE)]):
-        found += ["--ro-bind-try", place, place]
-    return found
+    return [word for place in _places() for word in ("--ro-bind-try", place, place)]
+
+
+def _check_packages() -> None:
+    """Raises CageMissing where a kernel lies outside all that is shown, as after `pip install --user`."""
+    found = find_spec("ipykernel")
+    if found and not any(Path(found.origin).is_relative_to(place) for place in _places()):
+        raise CageMissing(
+            f"Submissions are shut in and would not see the packages in {Path(found.origin).parents[1]}: install the "
+            "course and nbgrader into an environment of their own (`python -m venv marking`), and mark from there."
+        )
 
 
 def _environment() -> list[str]:

@@ -86,3 +86,16 @@ def test_without_bubblewrap_one_sentence_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr(shutil, "which", lambda tool: None)
     with pytest.raises(CageMissing, match=r"no bubblewrap here to shut them in: install it .*caged = False"):
         cage.command(["true"], tmp_path, tmp_path, 1, 1)
+
+
+def test_packages_that_a_submission_would_not_see_are_said(monkeypatch, tmp_path):
+    """As `pip install --user` puts them into a home."""
+    site = tmp_path / "site-packages"
+    (site / "ipykernel").mkdir(parents=True)
+    (site / "ipykernel/__init__.py").write_text("")
+    monkeypatch.setattr(shutil, "which", lambda tool: tool)
+    cage.command(["true"], tmp_path, tmp_path, 1, 1)
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    with pytest.raises(CageMissing, match=r"would not see the packages in \S+site-packages: .*python -m venv"):
+        cage.command(["true"], tmp_path, tmp_path, 1, 1)
