@@ -3,6 +3,7 @@
 repo2docker's own code says the first; an image itself needs Docker, which nothing here may need.
 """
 
+import json
 import os
 import re
 import shutil
@@ -133,6 +134,8 @@ def test_postbuild_brings_the_course_its_extensions_and_both_models(image):
     extensions = environment / "share/jupyter/labextensions"
     assert {path.name for path in (tree / "jupyter/labextensions").iterdir()} <= {p.name for p in extensions.iterdir()}
     assert (environment / "etc/ipython/startup/pythia-course.py").exists()
+    settings = json.loads((environment / "etc/jupyter/labconfig/default_setting_overrides.json").read_text())
+    assert settings["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
     command = [environment / "bin/python", "-c", "import pythia_course; print(pythia_course.__file__)"]
     nothing = of_a_newcomer(tree.parent)
     where = subprocess.run(command, cwd=tree.parent, env=nothing, capture_output=True, text=True, check=True).stdout

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from nbformat.notebooknode import NotebookNode
 
-from pythia_course.labs import assignments
+from pythia_course.labs import assignments, exercises
 from pythia_course.labs.assignments import Lesson
 from pythia_course.labs.exercises import TITLE, Exercise, numbered, titled
 
@@ -54,7 +54,7 @@ class _Lab:
 
     def code(self, kind: str, source: str) -> None:
         if not kind:
-            self.cells.append(assignments.code(source, self._id("code"), locked=True))
+            self.cells.append(assignments.code(source, self._id("code"), locked=not exercises.asks(source)))
             return
         self._pieces[kind] = source
         if kind == "check":

@@ -57,7 +57,8 @@ def folder(tmp_path_factory, nbgrader_here):  # noqa: F811
     archive = folder / "downloaded" / LAB / "archive"
     archive.mkdir(parents=True)
     for student in HANDED_IN:
-        nbformat.write(submission(folder, STUDENTS[student]), archive / f"doejane_12_345_{LAB}-{student}.ipynb")
+        typed = "another" if student == "wrong" else student  # who hands in a notebook that somebody else began
+        nbformat.write(submission(folder, STUDENTS[student], typed), archive / f"doejane_12_345_{LAB}-{student}.ipynb")
     nbgrader(folder, "zip_collect", LAB)
     nbgrader(folder, "autograde", LAB, f"--Run.timeout={TIMEOUT}", f"--Run.caged={CAGED}")
     nbgrader(folder, "generate_feedback", LAB)
@@ -65,11 +66,13 @@ def folder(tmp_path_factory, nbgrader_here):  # noqa: F811
     return folder
 
 
-def submission(folder, answers):
-    """The students' version with these answers in it."""
+def submission(folder, answers, typed):
+    """The students' version with this student number and these answers in it."""
     notebook = nbformat.read(folder / "release" / LAB / f"{LAB}.ipynb", as_version=4)
     right = {cell.id: cell.source for cell in source(folder).cells}
     for cell in notebook.cells:
+        if cell.source == "student = ...":
+            cell.source = f"student = {typed!r}"
         if cell.id.endswith("-answer"):
             own = answers.get(int(cell.id.split("-")[1]), right[cell.id])
             cell.source = cell.source if own is None else own
@@ -111,7 +114,9 @@ def test_everybody_gets_the_sentences_back(folder, student):
 def test_numbers_of_another_student_are_wrong_and_the_submission_says_whose_were_taken(folder):
     cells = graded(folder, "wrong")
     (said,) = (c.outputs[0].text for c in cells.values() if c.source == "_ = own_numbers(student)")
-    assert said == "Marked with the numbers of wrong; typed was nothing.\n"
+    assert said == "Marked with the numbers of wrong; typed was another.\n"
+    of_right = graded(folder, "right").values()  # whose own number was typed
+    assert [c.outputs for c in of_right if c.source == "_ = own_numbers(student)"] == [[]]
     given = [graded(folder, student)["exercise-1-given"].outputs[0].data["text/plain"] for student in HANDED_IN]
     assert len(set(given)) > 4
 
