@@ -6,6 +6,7 @@ import shutil
 import tempfile
 
 import pytest
+from jupyter_client.launcher import launch_kernel
 from jupyter_client.provisioning import local_provisioner
 from support import costs
 from support.kernels import Nursery
@@ -51,6 +52,12 @@ def pytest_collection_modifyitems(items):
 def kernel_nursery(pytestconfig):
     """Where kernels come from that need not import other people's libraries."""
     return pytestconfig.stash[NURSERY]
+
+
+@pytest.fixture(autouse=True)
+def kernels_from_nothing(monkeypatch):
+    """A test's own kernels import everything in the environment that they are given; nbval's are forked."""
+    monkeypatch.setattr(local_provisioner, "launch_kernel", launch_kernel)
 
 
 @pytest.fixture(autouse=True)
