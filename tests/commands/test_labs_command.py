@@ -88,6 +88,7 @@ def test_when_nbgrader_fails_the_same_line_can_be_tried_again(tmp_path, capsys, 
     """It fails here as it does where its alembic is not to be found."""
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
+        patch.setenv("PATH", os.environ["PATH"])  # put back after the configuration has changed it
         patch.setattr(course, "CONFIG", course.CONFIG + 'os.environ["PATH"] = "nowhere"\n')
         code, sentence = said(capsys, out, "08_memorisation")
     assert code == 1 and "nbgrader made no student's version of 08_memorisation" in sentence and "alembic" in sentence
