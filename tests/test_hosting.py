@@ -96,7 +96,7 @@ def course_commands():
 def test_the_course_understands_the_commands(arguments, monkeypatch, capsys):
     """Parsed by the real parser; what would be done is not."""
     called = []
-    for command in ("prefetch", "doctor", "free", "listing", "labs"):
+    for command in ("lab", "labs", "page", "progress", "prefetch", "doctor", "free", "listing"):
         monkeypatch.setattr(f"pythia_course.commands.{command}.run", lambda options: called.append(options) or 0)
     try:
         assert main(shlex.split(arguments)) == 0 and len(called) == 1
