@@ -1,5 +1,6 @@
-"""Lessons run whole on models as large as the real ones, fetched from a hub on this machine, in 2 GB of memory.
+"""Lessons run on models as large as the real ones, fetched from a hub on this machine, in 2 GB of memory.
 
+Of each lesson what has to do with such a model; the rest is the same as in the run against its stored outputs.
 Random weights: nothing may depend on what the tiny models learned in order to *run*.  The model is chosen as a learner
 would choose it, by PYTHIA_COURSE_MODEL; where a lesson opens tiny-gpt2 beside it, a copy of the lesson opens gpt2.
 """
@@ -17,6 +18,7 @@ import pytest
 from filelock import FileLock
 from support import hub_folders, limits
 from support.hub_server import Hub
+from support.slices import part_with
 
 TESTS = Path(__file__).resolve().parents[1]
 NOTEBOOKS = TESTS.parent / "notebooks"
@@ -113,13 +115,23 @@ def hub(tmp_path_factory):
             runner.close()
 
 
-def run_lesson(path, hub, tmp_path, megabytes=BINDER):
-    """Run a copy of a lesson on the hub's models in so much memory; gives the text of all its outputs."""
-    gpt2 = "someone/gpt2-narrow" if path.stem.startswith("02") else "gpt2"
+def run_lesson(path, hub, tmp_path, megabytes=BINDER, until=None):
+    """Run what has to do with large models in a lesson, in so much memory; gives the text of all its outputs.
+
+    until: text of the last cell that is run; all of them without one.
+    """
+    second = "someone/gpt2-narrow" if path.stem.startswith("02") else "gpt2"
     notebook = nbformat.read(path, as_version=4)
     naming = [cell for cell in notebook.cells if cell.cell_type == "code" and 'load("tiny-gpt2")' in cell.source]
     for cell in naming[:1]:  # where the lesson opens it; an exercise that names the tiny one wants the tiny one
-        cell.source = cell.source.replace('load("tiny-gpt2")', f"load({gpt2!r})")
+        cell.source = cell.source.replace('load("tiny-gpt2")', f"load({second!r})")
+    openings = ("load()", f"load({second!r})")
+    notebook.cells = part_with(notebook.cells, lambda said: any(opening in said for opening in openings))
+    if until is not None:
+        last = [until in cell.source for cell in notebook.cells].index(True)
+        notebook.cells = notebook.cells[: last + 1]
+    for cell in notebook.cells:  # two rows of 128 tokens, each read in seven ways, are as good as eight
+        cell.source = cell.source.replace("packed(lm.tokenizer, 128)[:8]", "packed(lm.tokenizer, 128)[:2]")
     copy = tmp_path / path.name
     nbformat.write(notebook, copy)
     environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}  # the kernel has its own
