@@ -1,7 +1,7 @@
 """The part of a notebook that has to do with something: the cells that use it, and those that make what they need.
 
-A name is made where it is bound at the top of a cell, or where something in it is set (`cost[1] = …`, `rows.append(…)`);
-what other methods change in place is not seen, so what is left has to be run to know that it is whole.
+A name is made where it is bound at the top of a cell, or something in it is set (`cost[1] = …`, `rows.append(…)`); what
+other methods change in place is not seen, so what is left has to be run to know that it is whole.
 """
 
 import ast

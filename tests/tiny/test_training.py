@@ -35,10 +35,10 @@ def test_only_matrices_are_decayed():
     assert spared["weight_decay"] == 0 and all(p.ndim == 1 for p in spared["params"])
 
 
-TEN_STEPS = {"run": "mine", "stop": 10, "save_every": 2}
+FIVE_STEPS = {"run": "mine", "stop": 5, "save_every": 2}
 CODE = f"""
 from pythia_course.tiny.train import train
-train("tiny-gpt2", **{TEN_STEPS})
+train("tiny-gpt2", **{FIVE_STEPS})
 """
 
 
@@ -51,17 +51,17 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(tmp_path, monkeypat
     """Only the one that is killed needs a process of its own."""
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
     monkeypatch.setenv("PYTHIA_COURSE_RUNS", str(unbroken))
-    train.train("tiny-gpt2", **TEN_STEPS)
+    train.train("tiny-gpt2", **FIVE_STEPS)
     process, state = start(broken), broken / "mine" / "resume.pt"
     deadline = time.time() + 240
     while not state.exists() and time.time() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
-    assert process.wait(10) == -signal.SIGKILL and not (broken / "mine" / "step10").exists()
-    assert 2 <= torch.load(state, weights_only=True)["step"] < 10
+    assert process.wait(10) == -signal.SIGKILL and not (broken / "mine" / "step5").exists()
+    assert 2 <= torch.load(state, weights_only=True)["step"] < 5
     monkeypatch.setenv("PYTHIA_COURSE_RUNS", str(broken))
-    train.train("tiny-gpt2", **TEN_STEPS)
-    first, second = (load_file(f / "mine" / "step10" / "model.safetensors") for f in (unbroken, broken))
+    train.train("tiny-gpt2", **FIVE_STEPS)
+    first, second = (load_file(f / "mine" / "step5" / "model.safetensors") for f in (unbroken, broken))
     assert first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
     assert (unbroken / "mine/log.csv").read_text() == (broken / "mine/log.csv").read_text()
 

@@ -139,25 +139,6 @@ def test_a_measure_that_cannot_travel_is_said(tmp_path):
     lock.close()
 
 
-def test_a_cluster_of_dask_takes_part(tmp_path):
-    """Two worker processes of a real scheduler; where the results are kept is a folder that both see."""
-    from distributed import Client, LocalCluster
-
-    def measure(lm):
-        return {"sum": embedding_sum(lm), "pid": os.getpid()}
-
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
-        Client(cluster),
-        joblib.parallel_config(backend="dask"),
-    ):
-        found = sweep("tiny-pythia", STEPS, measure, keep=tmp_path)
-    assert os.getpid() not in found.array("pid")
-    alone = sweep("tiny-pythia", STEPS, embedding_sum, keep=False)
-    assert np.array_equal(found.array("sum"), alone.array())
-    assert len(list(tmp_path.rglob("*.npz"))) == len(STEPS)
-
-
 def test_a_job_can_be_pickled_and_tells_of_downloads_only_at_home():
     job = workers.Job(embedding_sum, None)
     assert pickle.loads(pickle.dumps(job)) == job
