@@ -10,6 +10,7 @@ import { withWeights } from "./panel.js";
 const QUIET = 400; // milliseconds without a new picture before it is read out
 const PATIENCE = 6000; // milliseconds before a kernel that does not answer is spoken of
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+const setText = (element, text) => { if (element.textContent !== text) element.textContent = text; };
 const words = (number) => number.toLocaleString("en");
 
 export class Live {
@@ -32,9 +33,12 @@ export class Live {
   build(panels, root) {
     this.panels = panels;
     this.bars = panels.map((_, i) => new Bar(this, i));
-    this.bars.forEach(({ root: bar }, i) => panels[i].root.querySelector(".pce-name").after(bar));
-    const [first] = this.bars;
-    if (this.linked === "prompt" && this.bars.length > 1) root.querySelector(".pce-panels").before(first.field); // one text for all
+    this.bars.forEach(({ root: bar, read }, i) => {
+      panels[i].title.after(bar);
+      panels[i].root.append(read.root);
+    });
+    const [first] = this.bars, common = this.linked === "prompt" ? first.field : first.choice;
+    if (this.bars.length > 1) root.querySelector(".pce-panels").before(common); // one text, or one model, for both
     for (const event of ["pointerenter", "focusin"]) {
       root.addEventListener(event, () => this.sources.forEach((source) => source.start()), { once: true });
     }
@@ -183,7 +187,7 @@ class Bar {
     this.note = make("div", "pce-note", { role: "alert" });
     this.root = make("div", "pce-bar-of-run", {}, this.field, this.note, this.buildModel(),
       make("div", "pcw-controls", {}, this.silence, this.patchHead, this.patchStream, this.again, this.read.button, this.where),
-      this.chips, this.read.root);
+      this.chips);
   }
 
   buildField() {
@@ -229,43 +233,49 @@ class Bar {
       this.slider.max = steps.length - 1;
       this.slider.value = steps.indexOf(run.step);
       this.slider.disabled = steps.length < 2;
-      this.step.textContent = `step ${words(run.step)}`;
+      setText(this.step, `step ${words(run.step)}`);
       this.slider.setAttribute("aria-valuetext", this.step.textContent);
     }
-    this.where.textContent = live.sources[i].where;
+    setText(this.where, live.sources[i].where);
     this.again.disabled = same(run, live.first[i]);
-    const told = (text, name, place) => {
+    this.showChips(run);
+    this.showPlace();
+  }
+
+  showChips(run) {
+    const { live } = this, told = (text, name, place) => {
       const chip = make("button", "pce-chip", { ...KEYS, type: "button", "aria-label": `take back: ${text}` }, text, " ✕");
       chip.addEventListener("click", () => live.toggle(i, name, place));
       return chip;
     };
+    if (same(run.silenced, this.told?.silenced) && same(run.patched, this.told?.patched)) return;
+    this.told = run;
     this.chips.replaceChildren(
       ...run.silenced.map((place) => told(`${nameOf(...place)} silenced`, "silenced", place)),
-      ...run.patched.map((patch) => told(`${this.named(patch)} from the other prompt`, "patched", patch)));
-    this.showPlace();
+      ...run.patched.map((patch) => told(`${this.named(patch)} patched in`, "patched", patch)));
   }
 
   named({ head, stream }) {
     if (head) return nameOf(...head);
-    return `the stream before layer ${stream[0]} at ${shortened(this.live.panels[this.i].tokens[stream[1]] ?? `position ${stream[1]}`, 12)}`;
+    return `the stream at ${shortened(this.live.panels[this.i].tokens[stream[1]] ?? "", 12)} (position ${stream[1]}), before layer ${stream[0]}`;
   }
 
   // The buttons that name the head and the token pointed at.
   showPlace() {
     const { live, i } = this, { layer, head } = live.explorer, { layers, heads } = live.panels[i].model, run = live.wished[i];
     const there = layer < layers && head < heads, silent = run.silenced.some((place) => same(place, [layer, head]));
-    this.silence.textContent = `${silent ? "Bring back" : "Silence"} ${nameOf(layer ?? 0, head ?? 0)}`;
+    setText(this.silence, `${silent ? "Bring back" : "Silence"} ${nameOf(layer ?? 0, head ?? 0)}`);
     this.silence.setAttribute("aria-pressed", silent);
     this.silence.disabled = !there;
     for (const [button, patch] of [[this.patchHead, { head: [layer, head] }], [this.patchStream, { stream: this.stream() }]]) {
       const on = run.patched.some((other) => same(other, patch));
       button.hidden = live.clean(i) === null;
-      button.textContent = `${on ? "Give back" : "Bring over"} ${this.named(patch)}`;
+      setText(button, `${on ? "Unpatch" : "Patch in"} ${this.named(patch)}`);
       button.setAttribute("aria-pressed", on);
     }
   }
 
   complain(sentence) {
-    if (this.note.textContent !== sentence) this.note.textContent = sentence;
+    setText(this.note, sentence);
   }
 }

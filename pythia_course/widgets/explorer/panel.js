@@ -19,8 +19,7 @@ export class Panel {
   constructor(model, colors, explorer) {
     Object.assign(this, { colors, explorer, options: [], silent: new Set() });
     this.title = make("div", "pce-name");
-    this.side = make("div", "pce-map");
-    this.sides = make("div", "pce-sides", {}, this.buildGrid(), this.side);
+    this.sides = make("div", "pce-sides", {}, this.buildGrid());
     this.root = make("section", "pce-panel", {}, this.title, this.sides, this.buildList());
     this.next = make("ol", "pce-next", { "aria-label": "likeliest next tokens" });
     if (model.next) this.root.append(make("div", "pce-after", {}, make("span", "", HIDDEN, "comes next:"), this.next));
@@ -86,18 +85,18 @@ export class Panel {
   // Other tokens: the one that looks stays in its place, or the last.
   retoken(before = 0) {
     const number = this.tokens.length, atEnd = (this.query ?? 0) >= before - 1;
-    while (this.options.length < number) this.options.push(this.option(this.options.length));
-    this.options.length = number;
+    while (this.options.length > number) this.options.pop().remove();
+    while (this.options.length < number) this.list.append(this.options[this.options.push(this.option(this.options.length)) - 1]);
     this.tokens.forEach((token, i) => {
       const [shown] = this.options[i].children;
       if (shown.textContent !== token) shown.title = shown.textContent = token;
     });
-    this.list.replaceChildren(...this.options);
     this.options[this.query]?.classList.remove("pcw-here");
     this.options[this.query]?.setAttribute("aria-selected", false);
     Object.assign(this, { number, query: atEnd ? number - 1 : Math.min(this.query, number - 1), key: null });
+    if (this.map) return this.map.retoken(this.tokens);
     this.map = new HeadMap(this.tokens, this.colors, (query, key) => this.explorer.look(this, query, key));
-    this.side.replaceChildren(this.map.root);
+    this.sides.append(this.map.root);
   }
 
   option(i) {
@@ -118,15 +117,23 @@ export class Panel {
 
   // Put the thumbnails in this order, `columns` a row.  score: which of its scores to write below, if any.
   arrange(order, columns, inPlace, score) {
+    const lies = order.map(({ layer, head }) => this.cells[layer]?.[head]?.id), as = [columns, inPlace, ...lies].join();
+    if (as !== this.lies) this.layOut(order, columns, inPlace);
+    this.lies = as;
+    for (const { layer, head, out } of order) {
+      const cell = this.cells[layer]?.[head];
+      if (cell) this.caption(cell, layer, head, out, inPlace, score);
+    }
+  }
+
+  layOut(order, columns, inPlace) {
     const header = (role, text) => make("div", "pce-number", { role }, text);
     const rows = [];
     if (inPlace) rows.push([header("gridcell", "")]); // a corner heads nothing
     for (let head = 0; inPlace && head < columns; head++) rows[0].push(header("columnheader", `H${head}`));
-    order.forEach(({ layer, head, out }, place) => {
+    order.forEach(({ layer, head }, place) => {
       if (place % columns === 0) rows.push(inPlace ? [header("rowheader", `L${layer}`)] : []);
-      const cell = this.cells[layer]?.[head];
-      rows.at(-1).push(cell ?? make("div", "", { role: "gridcell" }));
-      if (cell) this.caption(cell, layer, head, out, inPlace, score);
+      rows.at(-1).push(this.cells[layer]?.[head] ?? make("div", "", { role: "gridcell" }));
     });
     this.grid.style.gridTemplateColumns = `${inPlace ? "24px " : ""}repeat(${columns}, max-content)`;
     this.grid.style.width = `${24 + columns * (this.width + 6)}px`; // a filter moves nothing beside it
@@ -135,11 +142,12 @@ export class Panel {
 
   caption(cell, layer, head, out, inPlace, score) {
     const value = this.model.scores[score]?.[layer][head].toFixed(2), silent = this.silent.has(`${layer},${head}`);
-    cell.title = nameOf(layer, head) + (value ? `, ${score} ${value}` : "") + (silent ? ", silenced" : "");
-    cell.setAttribute("aria-label", cell.title);
+    const title = nameOf(layer, head) + (value ? `, ${score} ${value}` : "") + (silent ? ", silenced" : "");
+    const text = inPlace ? value ?? "" : `L${layer} H${head}\n${value ?? ""}`;
+    if (cell.title !== title) cell.setAttribute("aria-label", cell.title = title);
+    if (cell.lastChild.textContent !== text) cell.lastChild.textContent = text;
     cell.classList.toggle("pce-out", out);
     cell.classList.toggle("pce-silent", silent);
-    cell.lastChild.textContent = inPlace ? value ?? "" : `L${layer} H${head}\n${value ?? ""}`;
   }
 
   // Draw the head and where the token looks.
@@ -168,6 +176,8 @@ export class Panel {
     this.list.setAttribute("aria-activedescendant", this.options[query].id);
     this.options.forEach((option, token) => {
       const level = token <= query ? this.weights?.[headSize(query) + token] : undefined;
+      if (option.level === level) return;
+      option.level = level;
       option.style.background = this.colors.css[level] ?? "";
       option.style.color = this.colors.ink[level] ?? "";
       option.lastChild.textContent = level === undefined ? "" : (level / 255).toFixed(2);
