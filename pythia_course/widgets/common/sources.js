@@ -42,21 +42,35 @@ export class Kernel {
 
 export class InPage {
   constructor(kernel) {
-    Object.assign(this, { kernel, where: "computed in this page" });
+    Object.assign(this, { kernel, where: "computed in this page", refused: false });
   }
 
   // The worker, once somebody is about to need it.
   start() {
-    this.shelf ??= this.kernel.ask({ want: "worker" }).then(({ worker, tokenizer }) => {
-      const address = URL.createObjectURL(new Blob([worker], { type: "text/javascript" }));
-      this.engine = new Engine(new Worker(address));
+    this.shelf ??= this.begin();
+    this.shelf.catch(() => {}); // whoever asks for a picture hears of it
+    return this.shelf;
+  }
+
+  begin() {
+    return this.kernel.ask({ want: "worker" }).then(({ worker, tokenizer }) => {
+      this.engine = this.opened(worker);
       if (this.over) this.engine.close();
       return new Shelf(this.engine, async (name, step) => {
         const { config, buffers: [weights] } = await this.kernel.ask({ want: "weights", model: name, step });
         return { config, tokenizer, weights: bytes(weights).slice().buffer };
       });
     });
-    return this.shelf;
+  }
+
+  // Throws, or the engine fails later, where a page forbids workers.
+  opened(code) {
+    try {
+      return new Engine(new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" }))));
+    } catch (error) {
+      this.refused = true;
+      throw error;
+    }
   }
 
   async picture({ model, step, prompt, silenced, clean, patched }, channel) {
@@ -68,9 +82,9 @@ export class InPage {
     return { tokens, layers, heads, scores: headScores(attention, tokens), next, weights: packed(attention) };
   }
 
-  // Whether it can compute nothing here: some pages forbid workers.
+  // Whether nothing can be computed here.
   get broken() {
-    return Boolean(this.engine?.broken) && !this.over;
+    return this.refused || (Boolean(this.engine?.broken) && !this.over);
   }
 
   dispose() {
