@@ -41,12 +41,12 @@ NOT_SENT = ("_esm", "_css", "_anywidget_id")
 
 
 @contextmanager
-def mounted(browser, widget, *, kernel=True, seconds=60):
+def mounted(browser, widget, *, kernel=True, seconds=30):
     """(page, what was asked of Python): the widget, drawn.  kernel: False for nobody at the other end.
 
     At the end nothing may have failed on the page, and nobody else may have been asked.
     """
-    page, asked, wrong, answers = browser.new_page(viewport={"width": 1100, "height": 900}), [], [], []
+    page, asked, wrong, answers = browser.new_page(viewport={"width": 1100, "height": 1300}), [], [], []
     page.set_default_timeout(1000 * seconds)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("request", lambda request: wrong.append(request.url) if not request.url.startswith("blob:") else None)

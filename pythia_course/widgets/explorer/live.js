@@ -144,7 +144,7 @@ export class Live {
     if (this.linked !== "model" || this.first.length < 2) return;
     element.draggable = true;
     element.addEventListener("dragstart", (event) => {
-      event.dataTransfer.setData("text/plain", ""); // some browsers drag nothing without
+      event.dataTransfer.setData("text/plain", element.textContent || "head"); // some browsers drag nothing without
       this.dragged = { panel, patch: what.head ? what : { stream: [this.explorer.layer, what.position] } };
     });
     element.addEventListener("dragend", () => { this.dragged = null; });
@@ -243,7 +243,7 @@ class Bar {
   }
 
   showChips(run) {
-    const { live } = this, told = (text, name, place) => {
+    const { live, i } = this, told = (text, name, place) => {
       const chip = make("button", "pce-chip", { ...KEYS, type: "button", "aria-label": `take back: ${text}` }, text, " ✕");
       chip.addEventListener("click", () => live.toggle(i, name, place));
       return chip;
