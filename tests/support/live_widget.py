@@ -37,7 +37,7 @@ async ({ esm, css, state, binary }) => {
   window.dispose = widget.default.render({ model: window.model, el: document.body });
 }
 """
-NOT_SENT = ("_esm", "_css", "_anywidget_id")
+SENT = {"_weights", "_colors", "_models", "_title", "_runs", "_live", "layer", "head"}
 
 
 @contextmanager
@@ -62,9 +62,7 @@ def mounted(browser, widget, *, kernel=True, seconds=30):
 
     page.expose_function("ask", ask)
     page.expose_function("saved", lambda changed: widget.set_state(changed) if kernel else None)
-    state = {name: value for name, value in widget.get_state().items() if not name.startswith("_") or name not in NOT_SENT}
-    state = {name: value for name, value in state.items() if name[:6] not in ("_model", "_view_") or name == "_models"}
-    state.pop("layout"), state.pop("tooltip"), state.pop("tabbable")
+    state = {name: value for name, value in widget.get_state().items() if name in SENT}
     binary = {name: base64.b64encode(value).decode() for name, value in state.items() if isinstance(value, bytes)}
     state = {name: value for name, value in state.items() if name not in binary}
     page.set_content("<!doctype html><html lang=en><title>a widget</title><body></body>")

@@ -51,7 +51,8 @@ def same(one, other):
 @pytest.mark.parametrize("given", [NAME, "tiny-pythia-1m", None])
 def test_a_model_is_named_or_opened_and_the_trace_is_its_own(lm, given):
     explorer = AttentionExplorer.of(given or lm, TEXT)
-    assert explorer.runs == [{"model": NAME, "step": 6200, "prompt": TEXT, "silenced": [], "patched": []}]
+    first = {"model": NAME, "step": 6200, "prompt": TEXT}
+    assert explorer.runs == [{**first, "silenced": [], "patched": [], "clean": None}]
     assert explorer._live["where"] == ["page"] and explorer._weights == packed(lm.trace(TEXT).attention.numpy())
     words, shares = zip(*lm.predict(TEXT, 6), strict=True)
     assert [word for word, _ in explorer._models[0]["next"]] == list(words)
@@ -93,7 +94,7 @@ def test_a_model_whose_weights_were_changed_is_the_kernel_s(changed):
     explorer = AttentionExplorer.of(changed, TEXT)
     assert explorer._live["where"] == ["kernel"] and explorer._live["models"] == {}
     same(explorer.trace, changed.trace(TEXT))
-    run = {**explorer.runs[0], "prompt": OTHER, "silenced": [[1, 1]], "clean": None}
+    run = {**explorer.runs[0], "prompt": OTHER, "silenced": [[1, 1]]}
     told, [weights] = asked(explorer, want="picture", run=run)
     with changed.ablate(heads=[(1, 1)]):
         assert weights == packed(changed.trace(OTHER).attention.numpy())
@@ -164,7 +165,10 @@ def test_runs_that_a_page_makes_up_are_refused():
     assert explorer.trace.tokens[2] == "␣Mia"
 
 
-@pytest.mark.parametrize(("models", "texts"), [([NAME, "tiny-gpt2"], [TEXT, OTHER]), ([], TEXT), (NAME, []), (NAME, [7])])
+TWO_BY_TWO = ([NAME, "tiny-gpt2"], [TEXT, OTHER])
+
+
+@pytest.mark.parametrize(("models", "texts"), [TWO_BY_TWO, ([], TEXT), (NAME, []), (NAME, [7])])
 def test_more_than_two_runs_are_refused(models, texts):
     with pytest.raises(ValueError, match="one model on one text, two models on one text, or one model on two"):
         AttentionExplorer.of(models, texts)

@@ -1,8 +1,8 @@
 // The two who can compute what a widget shows: an engine in this page, with weights that the kernel sends once, and the
 // kernel itself. Either is asked for the picture of a run:
 //
-//     run      { model, step, prompt, silenced: [[layer, head], …], clean, patched: [{ head: [layer, head] } or
-//              { stream: [layer, position] }, …] }; patched comes from a run of the prompt `clean`
+//     run      { model, step, prompt, silenced: [[layer, head], …], patched: [{ head: [layer, head] } or
+//              { stream: [layer, position] }, …], clean }; what is patched in comes from a run of the prompt `clean`
 //     picture  { tokens, layers, heads, scores, next: [[token, probability], …], weights }, weights as `packed` makes them
 //
 // A picture is null where a newer request on the same channel came first.

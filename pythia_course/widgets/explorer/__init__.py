@@ -67,8 +67,8 @@ class AttentionExplorer(WithRuns, WithStill, anywidget.AnyWidget):
         """A model on a text, with a text field: type, silence heads, move through its training, and see at once.
 
             AttentionExplorer.of("tiny-pythia", "Then Mia lost the")
-            AttentionExplorer.of(["tiny-pythia", "tiny-gpt2"], "Then Mia lost the")              # two models on one text
-            AttentionExplorer.of("tiny-pythia", ["Then Mia lost the", "Then Tom lost the"])      # one model on two
+            AttentionExplorer.of(["tiny-pythia", "tiny-gpt2"], "Then Mia lost the")  # two models on one text
+            AttentionExplorer.of("tiny-pythia", ["Then Mia lost the", "Then Tom lost the"])  # one model on two
 
         models: one or two of what `load` opened, or of names that it takes.  texts: one, or two for one model: then
         the values of a head, or of the stream, can be dragged from one run into the other.

@@ -16,7 +16,7 @@ const words = (number) => number.toLocaleString("en");
 export class Live {
   constructor(model, explorer) {
     const { linked, first, where, models } = model.get("_live"), kernel = new Kernel(model);
-    Object.assign(this, { model, explorer, linked, first, models, kernel, runs: first, wished: first, asked: [] });
+    Object.assign(this, { model, explorer, linked, first, models, kernel, runs: first, wished: first, asked: [...first] });
     this.page = new InPage(kernel);
     this.far = new InKernel(kernel);
     this.sources = where.map((place) => (place === "page" ? this.page : this.far));
@@ -46,9 +46,9 @@ export class Live {
     this.told(); // saved, or changed, since the picture was made
   }
 
-  // The prompt that values can be brought over from, null if there is none.
-  clean(i) {
-    return this.linked === "model" && this.wished.length > 1 ? this.wished[1 - i].prompt : null;
+  // The prompt whose values can be patched in, null if there is none.
+  clean(i, runs = this.wished) {
+    return this.linked === "model" && runs.length > 1 ? runs[1 - i].prompt : null;
   }
 
   // Change what one panel shall show, and what hangs together with it.
@@ -60,28 +60,25 @@ export class Live {
 
   // Ask for the pictures of these runs; those that were asked for and are not there yet are forgotten.
   wish(runs) {
-    this.wished = runs;
-    this.wished.forEach((run, i) => {
-      const clean = run.patched.length ? this.clean(i) : null, wish = { ...run, clean };
-      if (!same(wish, this.asked[i])) this.fetch(i, run, wish);
-    });
+    this.wished = runs.map((run, i) => ({ ...run, clean: run.patched.length ? this.clean(i, runs) : null }));
+    this.wished.forEach((run, i) => { if (!same(run, this.asked[i])) this.fetch(i, run); });
     this.refresh();
   }
 
-  async fetch(i, run, wish) {
-    this.asked[i] = wish;
+  async fetch(i, run) {
+    this.asked[i] = run;
     const slow = setTimeout(() => this.bars[i].complain(
       "The kernel has not answered yet: it is busy, or gone. Run the cell again to go on here."), PATIENCE);
     try {
-      const picture = await this.sources[i].picture(wish, `panel ${i}`);
-      if (picture && this.asked[i] === wish) this.arrived(i, run, picture);
+      const picture = await this.sources[i].picture(run, `panel ${i}`);
+      if (picture && this.asked[i] === run) this.arrived(i, run, picture);
     } catch (error) {
       if (this.sources[i] === this.page && this.page.broken) {
         this.sources = this.sources.map(() => this.far);
         this.refresh();
-        return this.fetch(i, run, wish);
+        return this.fetch(i, run);
       }
-      if (this.asked[i] === wish) this.bars[i].complain(error.message);
+      if (this.asked[i] === run) this.bars[i].complain(error.message);
     } finally {
       clearTimeout(slow);
     }
@@ -216,7 +213,7 @@ class Bar {
   }
 
   // What was silenced and brought over, as far as another size has such places.
-  fitting({ layers, heads }) {
+  fitting({ shape: [layers, heads] }) {
     const { silenced, patched } = this.live.wished[this.i], there = ([layer, head]) => layer < layers && head < heads;
     return { silenced: silenced.filter(there), patched: patched.filter(({ head, stream }) => (head ? there(head) : stream[0] <= layers)) };
   }

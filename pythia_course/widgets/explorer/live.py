@@ -1,4 +1,4 @@
-"""The Python side of an explorer that knows its models: it sends weights on request, and computes what the page cannot."""
+"""The Python side of an explorer that knows its models: it sends weights on request and computes what a page cannot."""
 
 import traitlets
 
@@ -11,20 +11,21 @@ from pythia_course.widgets.common.sizes import sizes
 from pythia_course.widgets.explorer import runs as a_run
 
 EXPECTED = (ValueError, TypeError, OSError, MemoryError, FloatingPointError)  # they carry a sentence for the learner
+CHANGEABLE = tuple(name for name in a_run.FIELDS if name != "clean")  # which is the other panel's prompt
 ARRAYS_ALONE = "This explorer was given arrays alone and knows no model; AttentionExplorer.of(lm, text) does."
 
 
 class WithRuns(traitlets.HasTraits):
-    """For an explorer, before its other bases. `_runs` holds nothing large: a saved notebook gets no weights of models."""
+    """For an explorer, before its other bases. Its fields hold nothing large: no weights get into a saved notebook."""
 
     _runs = traitlets.List(help="What each panel shows: see `runs`.").tag(sync=True)
-    _live = traitlets.Dict(help="What does not change: who computes, which models there are, the first runs.").tag(sync=True)
+    _live = traitlets.Dict(help="What does not change: who computes, the models, the first runs.").tag(sync=True)
     _given = ()  # of each panel the model, None where it ships
 
     @property
     def runs(self) -> list[dict]:
         """What each panel shows: model, step, prompt, silenced heads [layer, head], and what is patched in, each
-        {"head": [layer, head]} or {"stream": [layer, position]} from the other panel's prompt."""
+        {"head": [layer, head]} or {"stream": [layer, position]}, from a run of the prompt `clean`."""
         self._refuse_arrays()
         return [{**run, "silenced": list(run["silenced"]), "patched": list(run["patched"])} for run in self._runs]
 
@@ -32,18 +33,19 @@ class WithRuns(traitlets.HasTraits):
         """Show something else: `explorer.show(prompt="Then Tom", step=600, silenced=[(1, 3)])`.
 
         panel: 0, or 1 for the second.  changed: fields of a run, as `runs` lists them; where both panels have one
-        prompt, or one model, it changes for both.  Raises ValueError for what the model cannot do, and shows what it did.
+        prompt, or one model, it changes for both.
+        Raises ValueError for what the model cannot do; what was shown stays then.
         """
         self._refuse_arrays()
-        if panel not in range(len(self._runs)) or not set(changed) <= set(a_run.FIELDS):
+        if panel not in range(len(self._runs)) or not set(changed) <= set(CHANGEABLE):
             raise ValueError(
-                f"show changes {', '.join(a_run.FIELDS)} of panel {' or '.join(map(str, range(len(self._runs))))}, "
+                f"show changes {', '.join(CHANGEABLE)} of panel {' or '.join(map(str, range(len(self._runs))))}, "
                 f"not {', '.join(changed)} of panel {shown(panel)}."
             )
         common = ("prompt",) if self._live["linked"] == "prompt" else ("model", "step")
         shared = {name: value for name, value in changed.items() if name in common}
         new = [{**run, **(changed if i == panel else shared)} for i, run in enumerate(self.runs)]
-        new = [{**run, "silenced": [list(place) for place in run["silenced"]]} for run in new]
+        new = [{**run, **self._within(i, new)} for i, run in enumerate(new)]
         for i in range(len(new)):
             self._traced(i, new, keep=["attention"])
         self._runs = new
@@ -60,10 +62,14 @@ class WithRuns(traitlets.HasTraits):
         return [self._traced(i, self._runs) for i in range(len(self._runs))]
 
     def _traced(self, i, runs, keep=None):
-        return a_run.traced(a_run.checked(runs[i], self._given[i]), self._given[i], self._clean(i, runs), keep)
+        return a_run.traced(a_run.checked(runs[i], self._given[i]), self._given[i], keep)
 
-    def _clean(self, i, runs):
-        return runs[1 - i]["prompt"] if len(runs) > 1 and self._live["linked"] == "model" else None
+    def _within(self, i, runs):
+        """Those fields of a run that a learner may have written as tuples, or that follow from others."""
+        silenced, patched = [list(place) for place in runs[i]["silenced"]], runs[i]["patched"]
+        two = len(runs) > 1 and self._live["linked"] == "model"
+        patched = [{what: list(place) for what, place in each.items()} for each in patched]
+        return {"silenced": silenced, "patched": patched, "clean": runs[1 - i]["prompt"] if two and patched else None}
 
     def _refuse_arrays(self):
         if not self._runs:
@@ -72,11 +78,11 @@ class WithRuns(traitlets.HasTraits):
     def _begin(self, runs, linked):
         """The first Panels; each run alone, nothing being patched yet."""
         names = a_run.names(runs, linked)
-        return [a_run.pictured(*each, None) for each in zip(names, runs, self._given, strict=True)]
+        return [a_run.pictured(*each) for each in zip(names, runs, self._given, strict=True)]
 
     def _live_state(self, runs, linked):
         """The state that goes to the browser beside the pictures."""
-        known = {name: dict(zip(("layers", "heads"), sizes(name))) | {"steps": list(suite.steps(name))} for name in suite.SHIPPED}
+        known = {name: {"shape": sizes(name), "steps": suite.steps(name)} for name in suite.SHIPPED}
         where = ["page" if given is None else "kernel" for given in self._given]
         state = {"linked": linked, "first": runs, "where": where}
         self.on_msg(self._asked)
@@ -87,10 +93,7 @@ class WithRuns(traitlets.HasTraits):
         if not self._runs or self._runs == self._live["first"]:
             return self._shown
         names = a_run.names(self._runs, self._live["linked"])
-        return [
-            a_run.pictured(name, run, given, self._clean(i, self._runs))
-            for i, (name, run, given) in enumerate(zip(names, self._runs, self._given, strict=True))
-        ]
+        return [a_run.pictured(*each) for each in zip(names, self._runs, self._given, strict=True)]
 
     def _shapes(self):
         """(layers, heads) of each panel."""
@@ -129,7 +132,7 @@ class WithRuns(traitlets.HasTraits):
     def _tell_picture(self, content):
         run = {name: content["run"][name] for name in a_run.FIELDS}
         given = next((lm for lm in self._given if lm and (lm.name, lm.step) == (run["model"], run["step"])), None)
-        panel = a_run.pictured("", a_run.checked(run, given), given, content["run"]["clean"])
+        panel = a_run.pictured("", a_run.checked(run, given), given)
         return {"picture": panel.described()}, [panel.weights]
 
     def _tell_documents(self, content):

@@ -9,12 +9,12 @@ from pythia_course.inside.tracing import LanguageModel
 from pythia_course.widgets.common.sizes import sizes
 from pythia_course.widgets.explorer.panel import Panel
 
-FIELDS = ("model", "step", "prompt", "silenced", "patched")
+FIELDS = ("model", "step", "prompt", "silenced", "patched", "clean")
 MOST_NEXT = 6
 
 
 def first_runs(models, texts):
-    """([run, …], [the model, or None where it ships, …], what the panels share) of what `AttentionExplorer.of` was given."""
+    """What `AttentionExplorer.of` was given: ([run, …], [its model, None where it ships, …], what the panels share)."""
     models, texts = ([given] if isinstance(given, str | LanguageModel) else list(given) for given in (models, texts))
     if not models or not texts or len(models) * len(texts) > 2 or not all(isinstance(text, str) for text in texts):
         raise ValueError(
@@ -22,7 +22,8 @@ def first_runs(models, texts):
             f"{len(models)} of the one and {len(texts)} of the other came."
         )
     opened = [_opened(model) for model in models]
-    runs = [{**run, "prompt": text, "silenced": [], "patched": []} for _, run in opened for text in texts]
+    whole = {"silenced": [], "patched": [], "clean": None}
+    runs = [{**run, "prompt": text, **whole} for _, run in opened for text in texts]
     return runs, [lm for lm, _ in opened for _ in texts], "model" if len(texts) > 1 else "prompt"
 
 
@@ -74,12 +75,12 @@ def checked(run, given):
     return run
 
 
-def traced(run, given, clean, keep=None):
-    """A Trace of the run.  given: the model, None where it ships.  clean: the prompt that values come from, or None."""
+def traced(run, given, keep=None):
+    """A Trace of the run.  given: the model, None where it ships."""
     lm, silenced = given or checkpoint(run["model"], run["step"]), [tuple(place) for place in run["silenced"]]
     with ExitStack() as changed:
         for patch in run["patched"]:
-            changed.enter_context(lm.patch(clean, **_part(patch)))
+            changed.enter_context(lm.patch(run["clean"], **_part(patch)))
         if silenced:
             changed.enter_context(lm.ablate(heads=silenced))
         return lm.trace(run["prompt"], keep=keep)
@@ -93,9 +94,9 @@ def _part(patch):
     raise ValueError(f"What is brought over is a head or a place of the stream; {shown(patch)} came.")
 
 
-def pictured(name, run, given, clean):
+def pictured(name, run, given):
     """A Panel of the run."""
-    trace = traced(run, given, clean, keep=["attention", "logits"])
+    trace = traced(run, given, keep=["attention", "logits"])
     best = trace.logits[-1].softmax(-1).topk(MOST_NEXT)
     words = (given or checkpoint(run["model"], run["step"])).tokens(best.indices)
     said = [[word, round(float(share), 7)] for word, share in zip(words, best.values, strict=True)]
