@@ -22,7 +22,7 @@ def test_a_slider_fetches_the_first_and_the_last_of_what_it_passes(found):
 
 def test_two_channels_do_not_wait_for_each_other_and_the_oldest_is_forgotten(found):
     assert found["others"] == ["m@0 left p", "m@16 right p"]
-    assert found["forgot"].count("forget m@0") == 1 and "fetch m@16" in found["forgot"]
+    assert found["forgot"].count("forget m@8") == 1 and "fetch m@16" in found["forgot"]
 
 
 def test_what_could_not_be_fetched_is_tried_again(found):
