@@ -5,6 +5,7 @@ No JupyterLab: the widget stands on an empty page, and its Python side answers i
 
 import numpy as np
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT
 from support.live_widget import mounted
 from support.widget_page import canvas_levels, press
 
@@ -14,6 +15,7 @@ from pythia_course.widgets import AttentionExplorer
 
 NAME, TEXT, OTHER = "tiny-pythia", "Then Mia lost the red ball.", "Then Tom lost the red ball."
 TWICE = " Mia saw a red kite." * 2
+ODD_TWICE = " red mill Tom has the book of a dog and Mia" * 2  # no order that the model could know otherwise
 HOSTILE = "<img src=x onerror=window.ran=1> </textarea><script>window.ran=1</script>"
 
 
@@ -196,6 +198,33 @@ def test_keys_stay_and_every_control_is_named(one):
     unnamed = """all => all.filter((e) => !(e.textContent || e.ariaLabel || e.labels?.length || e.ariaLabelledby)
         || e.dataset.lmSuppressShortcuts !== "true").map((e) => e.outerHTML)"""
     assert inside.evaluate_all(unnamed) == []
+
+
+def test_axe_finds_nothing(one):
+    page, _, _ = one
+    page.evaluate(AXE_SCRIPT)
+    found = page.evaluate("async () => (await axe.run('.pce')).violations.map((v) => [v.id, v.nodes[0].html])")
+    assert found == []
+
+
+def test_with_the_previous_token_head_the_induction_stripe_goes_out(one):
+    page, explorer, _ = one
+    explorer.show(prompt=ODD_TWICE, silenced=[])
+    page.evaluate("(runs) => model.set('_runs', runs)", explorer.runs)
+    page.locator(".pcw select").first.locator("option", has_text="induction").wait_for(state="attached")
+    score = page.locator(".pcw select").first
+
+    def best(name):
+        score.select_option(label="none"), score.select_option(label=name)
+        return float(page.locator(".pce-head[aria-selected=true] .pce-caption").inner_text().split()[-1])
+
+    before = best("induction")
+    best("previous token")
+    page.locator(".pce-heads").focus()
+    press(page, "s")
+    until_shown(page, explorer, silenced=[[1, 3]])
+    assert before > 0.7 and best("induction") < 0.1
+    score.select_option(label="none")
 
 
 # -------------------------------------------------------------------------------------- two prompts, two models

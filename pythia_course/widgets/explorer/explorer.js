@@ -3,6 +3,7 @@
 
 import { bytes, headSize, nameOf, palette } from "../common/attention.js";
 import { KEYS, follow, make, reveal, stepOf, within } from "../common/elements.js";
+import { bestHead } from "../common/reading.js";
 import { Live } from "./live.js";
 import { Panel, withWeights } from "./panel.js";
 
@@ -84,7 +85,7 @@ class Explorer {
   // What there is to choose; what was chosen stays so if it still is there.
   listScores() {
     this.choices = this.panels.flatMap(({ model, prefix }) =>
-      Object.entries(model.scores).map(([score, values]) => ({ heads: model.heads, score, values, text: prefix + score })));
+      Object.entries(model.scores).map(([score, values]) => ({ score, values, text: prefix + score })));
     const texts = ["none", ...this.choices.map(({ text }) => text)];
     this.choice = this.choices.find(({ text }) => text === this.choice?.text);
     if (texts.join("\0") === [...this.select.options].map(({ text }) => text).join("\0")) return;
@@ -95,12 +96,12 @@ class Explorer {
   // The slider spans the score's values, and the best head is shown.
   chooseScore() {
     this.choice = this.choices[this.select.value - 1];
-    const values = this.choice?.values.flat() ?? [0], best = values.indexOf(Math.max(...values));
+    const values = this.choice?.values.flat() ?? [0];
     this.least.min = this.least.value = Math.floor(100 * Math.min(...values)) / 100;
-    this.least.max = Math.floor(100 * values[best]) / 100;
+    this.least.max = Math.floor(100 * Math.max(...values)) / 100;
     this.least.value = this.least.min;
     this.arrange();
-    if (this.choice) this.choose(Math.floor(best / this.choice.heads), best % this.choice.heads);
+    if (this.choice) this.choose(...bestHead(this.choice.values));
   }
 
   arrange() {
