@@ -32,7 +32,9 @@ MAY_IMPORT = {
     "training": {"errors", "suite", "plots", "machine", "tiny", "hub", "inside"},
     "checks": {"suite", "machine", "inside", "lessons"},
     rooms.FRONT_DOOR: {"suite", "machine", "inside"},
-    "widgets": {"errors", "suite", "measures", "plots", "machine", "hub", "inside", "training", rooms.FRONT_DOOR},
+    "widgets": {
+        "errors", "suite", "measures", "plots", "machine", "hub", "live", "inside", "training", rooms.FRONT_DOOR,
+    },
     "labs": {"errors"},
     "site": {"suite", "plots", "live", "widgets"},
     "commands": {"errors", "suite", "machine", "hub", "labs", "lessons", "site", rooms.FRONT_DOOR},

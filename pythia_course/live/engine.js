@@ -15,29 +15,38 @@ export class Engine {
     return this.ask({ load: files }, [files.weights]);
   }
 
-  // { model, prompt, keep: [names], changes, lens: true } -> { trace, lens }, or null where a newer request on the same
-  // channel came first.  lens: (layer + 1, vocab), the next token's probabilities after each layer, at the last position.
+  // What is asked of it later is refused; what was asked before is still answered.
+  forget(name) {
+    return this.ask({ forget: name });
+  }
+
+  // { model, prompt, keep: [names], changes, lens: true, next: k } -> { trace, lens, next }, or null where a newer request
+  // on the same channel came first.  lens: (layer + 1, vocab), the next token's probabilities after each layer, at the last
+  // position.  next: the k likeliest next tokens, likeliest first: [printable token, probability].
   trace(request) {
-    return this.ask({ channel: "", keep: [], changes: [], lens: false, ...request });
+    return this.ask({ channel: "", keep: [], changes: [], lens: false, next: 0, ...request });
   }
 
   ask(request, transferred = []) {
     const id = this.ids++;
+    if (this.broken) return Promise.reject(this.broken);
     return new Promise((resolve, reject) => {
       this.asked.set(id, { resolve, reject });
       this.worker.postMessage({ id, ...request }, transferred);
     });
   }
 
-  answered({ id, error, superseded, trace, lens }) {
+  answered({ id, error, superseded, trace, lens, next }) {
     const { resolve, reject } = this.asked.get(id), tensor = (value) => (value?.shape ? new Tensor(value.data, value.shape) : value);
     this.asked.delete(id);
     if (error !== undefined) return reject(new Error(error));
     const named = Object.entries(trace ?? {}).map(([name, value]) => [name, tensor(value)]); // a message carries no classes
-    resolve(superseded ? null : { trace: Object.fromEntries(named), lens: tensor(lens) });
+    resolve(superseded ? null : { trace: Object.fromEntries(named), lens: tensor(lens), next });
   }
 
+  // No worker, no answers: neither to what was asked nor to what will be.
   failed(error) {
+    this.broken = error;
     for (const { reject } of this.asked.values()) reject(error);
     this.asked.clear();
   }

@@ -66,7 +66,11 @@ export class LanguageModel {
 
   // The k likeliest next tokens, likeliest first: [printable token, probability].
   predict(text, k = 10, options = {}) {
-    const { residual } = this.trace(text, { ...options, keep: "residual" });
+    return this.likeliest(this.trace(text, { ...options, keep: "residual" }).residual, k);
+  }
+
+  // The same of a trace's stream (layer + 1, position, width).
+  likeliest(residual, k) {
     const next = this.logitLens(residual.at(this.spec.layers, residual.shape[1] - 1)).data;
     const best = [...next.keys()].sort((a, b) => next[b] - next[a] || a - b).slice(0, k);
     return best.map((id) => [this.tokenizer.label(id), next[id]]);

@@ -2,7 +2,8 @@
 // one that still waits, or is between two layers, is answered { id, superseded: true }.
 //
 //     { id, load: { name, config, tokenizer, weights } }                                 -> { id }
-//     { id, channel, model, prompt, keep, changes, lens }                                -> { id, trace, lens }
+//     { id, forget: name }                                                               -> { id }
+//     { id, channel, model, prompt, keep, changes, lens, next }                          -> { id, trace, lens, next }
 //     what cannot be done                                                                -> { id, error: "a sentence" }
 
 import { load } from "./model.js";
@@ -14,9 +15,10 @@ let RUNNING = false;
 
 self.onmessage = ({ data: request }) => {
   if (request.load) return answer(request.id, () => void MODELS.set(request.load.name, load(request.load)));
+  if (request.forget) return answer(request.id, () => void MODELS.delete(request.forget));
   const older = WAITING.get(request.channel);
   if (older) self.postMessage({ id: older.id, superseded: true });
-  WAITING.set(request.channel, request);
+  WAITING.set(request.channel, { ...request, lm: MODELS.get(request.model) }); // what is forgotten later still answers
   if (!RUNNING) runAll();
 };
 
@@ -33,11 +35,10 @@ async function runAll() {
   RUNNING = false;
 }
 
-async function runOne(channel, { id, model, prompt, keep, changes, lens }) {
+async function runOne(channel, { id, lm, model, prompt, keep, changes, lens, next }) {
   try {
-    const lm = MODELS.get(model);
     if (!lm) throw new Error(`No model called ${model} is loaded here.`);
-    const steps = lm.tracing(prompt, { keep: lens ? [...keep, "residual"] : keep, changes });
+    const steps = lm.tracing(prompt, { keep: lens || next ? [...keep, "residual"] : keep, changes });
     let since = performance.now(), step = steps.next();
     for (; !step.done; step = steps.next()) {
       if (performance.now() - since < PATIENCE) continue;
@@ -45,7 +46,11 @@ async function runOne(channel, { id, model, prompt, keep, changes, lens }) {
       if (WAITING.has(channel)) return self.postMessage({ id, superseded: true });
       since = performance.now();
     }
-    answer(id, () => ({ trace: { ...step.value }, lens: lens ? lastLens(lm, step.value.residual) : null }));
+    answer(id, () => {
+      const trace = { ...step.value }, { residual } = trace;
+      if (!keep.includes("residual")) delete trace.residual; // asked for by lens and next alone
+      return { trace, lens: lens ? lastLens(lm, residual) : null, next: next ? lm.likeliest(residual, next) : null };
+    });
   } catch (error) {
     self.postMessage({ id, error: error.message });
   }

@@ -18,7 +18,7 @@ from pythia_course import measures
 from pythia_course.widgets import AttentionExplorer, AttentionViewer
 from pythia_course.widgets.common import attention as shared
 from pythia_course.widgets.common.attention import packed, repetition
-from pythia_course.widgets.explorer import MOST_TOKENS
+from pythia_course.widgets.explorer.panel import MOST_TOKENS
 
 TOKENS = "␣the ␣red ␣ball ␣is ␣in ␣the ␣garden .".split()
 
@@ -194,7 +194,7 @@ def test_what_cannot_be_drawn_is_refused_in_a_sentence(make, sentence):
 
 
 def test_more_than_a_browser_should_get_is_refused(monkeypatch):
-    monkeypatch.setattr("pythia_course.widgets.explorer.MOST_BYTES", 2_000_000)
+    monkeypatch.setattr("pythia_course.widgets.explorer.panel.MOST_BYTES", 2_000_000)
     with pytest.raises(ValueError, match="would send 8 MB to the browser, more than its 2 MB. Pass fewer layers"):
         AttentionExplorer(np.broadcast_to(np.eye(512, dtype=np.float32), (8, 8, 512, 512)), ["a"] * 512)
 

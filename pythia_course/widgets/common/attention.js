@@ -32,11 +32,12 @@ export function fillLevels(levels, weights, place, start, wide) {
 
 // One head on a square canvas. What lies in the future is left transparent.
 export function drawHead(canvas, weights, number, pixels) {
-  const side = canvas.width, image = new ImageData(side, side), out = new Uint32Array(image.data.buffer);
+  const side = canvas.width, context = canvas.getContext("2d", { willReadFrequently: true }); // too small for a graphics card
+  const image = context.createImageData(side, side), out = new Uint32Array(image.data.buffer);
   const levels = new Int16Array(side * side).fill(-1);
   fillLevels(levels, weights, places(number, side), 0, side);
-  levels.forEach((level, pixel) => { if (level >= 0) out[pixel] = pixels[level]; });
-  canvas.getContext("2d").putImageData(image, 0, 0);
+  for (let pixel = 0; pixel < levels.length; pixel++) if (levels[pixel] >= 0) out[pixel] = pixels[levels[pixel]];
+  context.putImageData(image, 0, 0);
 }
 
 // "␣ball looks at ␣red 0.83, ␣the 0.10, …": the most, or the one pointed at.
@@ -52,26 +53,39 @@ export function looksAt(weights, tokens, query, key = null) {
 // One head, large, between the labels of its tokens; point(query, key) is told where one points, key null in the future.
 export class HeadMap {
   constructor(tokens, colors, point, most = 384) {
-    const number = tokens.length, fits = Math.max(1, Math.min(26, most / number));
-    Object.assign(this, { tokens, colors, number, cell: fits >= 4 ? Math.floor(fits) : fits });
-    Object.assign(this, { rows: this.labels("top"), columns: this.labels("left"), marker: make("div", "pcw-marker") });
-    this.canvas = make("canvas", "pcw-canvas", { role: "img", width: number, height: number });
-    pointing(this.canvas, number, number, (key, query) => point(query, key <= query ? key : null));
-    this.root = make("div", "pcw-map", {},
-      make("div", "pcw-rows", HIDDEN, ...this.rows), make("div", "pcw-picture", {}, this.canvas, this.marker),
-      make("div", "pcw-columns", HIDDEN, ...this.columns), make("div", "pcw-axes", HIDDEN, "rows look at columns"));
+    Object.assign(this, { colors, most, number: 0, rows: [], columns: [], marked: [], marker: make("div", "pcw-marker") });
+    this.canvas = make("canvas", "pcw-canvas", { role: "img" });
+    pointing(this.canvas, () => [this.number, this.number], (key, query) => point(query, key <= query ? key : null));
+    this.beside = make("div", "pcw-rows", HIDDEN);
+    this.below = make("div", "pcw-columns", HIDDEN);
+    this.root = make("div", "pcw-map", {}, this.beside, make("div", "pcw-picture", {}, this.canvas, this.marker),
+      this.below, make("div", "pcw-axes", HIDDEN, "rows look at columns"));
+    this.retoken(tokens);
+  }
+
+  // Other tokens; what stays as it was is not touched, so that one can type.
+  retoken(tokens) {
+    const number = tokens.length, fits = Math.max(1, Math.min(26, this.most / number)), before = this.cell;
+    Object.assign(this, { tokens, number, cell: fits >= 4 ? Math.floor(fits) : fits });
+    this.look(0); // no label stays marked that is about to go
+    this.canvas.width = this.canvas.height = number;
+    this.label(this.beside, this.rows, "top", before);
+    this.label(this.below, this.columns, "left", before);
     const room = Math.min(76, 14 + 7 * Math.max(...tokens.map((token) => [...token].length)));
     const sizes = { map: number * this.cell, cell: this.cell, line: Math.max(this.cell, 13), room };
     for (const [name, size] of Object.entries(sizes)) this.root.style.setProperty(`--${name}`, `${size}px`);
   }
 
-  // side: from which they are counted, "top" or "left".
-  labels(side) {
-    const every = Math.ceil(12 / this.cell);
-    return this.tokens.map((token, i) => {
-      const label = make("span", "pcw-label", { title: `${i}: ${token}` }, i % every ? "" : token);
-      label.style[side] = `${i * this.cell}px`;
-      return label;
+  // side: from which they are counted, "top" or "left".  before: how large a cell was.
+  label(box, labels, side, before) {
+    const every = Math.ceil(12 / this.cell), known = before === this.cell ? labels.length : 0;
+    while (labels.length > this.number) labels.pop().remove();
+    while (labels.length < this.number) box.append(labels[labels.push(make("span", "pcw-label")) - 1]);
+    labels.forEach((label, i) => {
+      const title = `${i}: ${this.tokens[i]}`, text = i % every ? "" : this.tokens[i];
+      if (label.title !== title) label.title = title;
+      if (label.textContent !== text) label.textContent = text;
+      if (i >= known) label.style[side] = `${i * this.cell}px`;
     });
   }
 
@@ -82,7 +96,7 @@ export class HeadMap {
 
   // Mark the token that looks and, where one points at it, the one looked at.
   look(query, key = null) {
-    for (const label of this.marked ?? []) label?.classList.remove("pcw-here");
+    for (const label of this.marked) label?.classList.remove("pcw-here");
     this.marked = [this.rows[query], this.columns[key]];
     for (const label of this.marked) label?.classList.add("pcw-here");
     this.marker.style.transform = `translateY(${query * this.cell}px)`;

@@ -35,10 +35,10 @@ export function reveal(box, { offsetTop, offsetHeight }) {
   box.scrollTop = Math.min(offsetTop, Math.max(box.scrollTop, offsetTop + offsetHeight - box.clientHeight));
 }
 
-// Tell where on an element of so many columns and rows a mouse moves or a finger taps: place(column, row, event).
-export function pointing(element, columns, rows, place) {
+// Tell where on an element a mouse moves or a finger taps: place(column, row, event).  size() is [columns, rows].
+export function pointing(element, size, place) {
   const tell = (event) => {
-    const { left, top, width, height } = element.getBoundingClientRect();
+    const { left, top, width, height } = element.getBoundingClientRect(), [columns, rows] = size();
     const column = Math.floor(((event.clientX - left) / width) * columns);
     place(within(column, columns), within(Math.floor(((event.clientY - top) / height) * rows), rows), event);
   };

@@ -21,7 +21,7 @@ export class Lens {
     this.pen = this.canvas.getContext("2d");
     this.pen.scale(scale, scale);
     Object.assign(this.pen, { font: `${this.deep ? 10 : 11}px monospace`, textAlign: "center", textBaseline: "middle" });
-    pointing(this.canvas, this.tokens.length, this.rows, (position, row) => this.point([row, position]));
+    pointing(this.canvas, () => [this.tokens.length, this.rows], (position, row) => this.point([row, position]));
     this.canvas.addEventListener("pointerleave", ({ pointerType }) => {
       if (pointerType === "mouse") this.point(null); // a finger leaves as soon as it has tapped
     });
