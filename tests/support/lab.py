@@ -16,8 +16,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-SECONDS = 60  # for anything to happen on a busy machine
-START = 180  # for a server to answer
+SECONDS = 180  # for anything to happen on a busy machine
 SETTINGS = {"notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}}
 OWN = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")
 NURSERY = """
@@ -25,7 +24,9 @@ import sys
 from jupyter_client.provisioning import local_provisioner
 sys.path.insert(0, {tests!r})
 from support.kernels import Nursery
-local_provisioner.launch_kernel = Nursery().start
+nursery = Nursery()
+nursery.open()
+local_provisioner.launch_kernel = nursery.start
 del sys.path[0]
 """  # what a server does first, as its configuration
 
@@ -87,7 +88,7 @@ def free_port():
 
 def answering(address, server, log):
     """The address, as soon as the server answers there."""
-    end = monotonic() + START
+    end = monotonic() + SECONDS
     while monotonic() < end and server.poll() is None:
         try:
             urllib.request.urlopen(f"{address}/api", timeout=5).close()

@@ -84,7 +84,7 @@ def open_notebook(page, address):
 
 def turn_to(page, path):
     """Open a notebook of the server's folder in the JupyterLab that is there; loading the page anew takes seconds."""
-    page.evaluate("(path) => jupyterapp.commands.execute('docmanager:open', { path })", path)
+    page.evaluate("async (path) => { await jupyterapp.commands.execute('docmanager:open', { path }); }", path)
     page.locator(".jp-Notebook .jp-Cell").first.wait_for()
 
 
