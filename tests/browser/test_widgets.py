@@ -61,6 +61,17 @@ def test_nothing_overlaps_and_nothing_is_cut_off(page, window):
     assert found == []
 
 
+@pytest.mark.parametrize("window", WINDOWS)
+def test_the_diagram_s_buttons_are_seen_together_with_the_first_panel(page, window):
+    walk.resize(page, WINDOWS[window])
+    diagram = page.locator(".block-diagram")
+    diagram.scroll_into_view_if_needed()
+    top = diagram.locator("button").first.bounding_box()["y"]
+    picture = diagram.locator("svg").first.bounding_box()
+    walk.resize(page, WINDOWS["a laptop"])
+    assert 0 < picture["y"] + picture["height"] - top < WINDOWS[window][1]
+
+
 def test_axe_finds_no_violation_in_either_theme(page):
     assert walk.violations(page, OUTPUTS, "widgets") == []
 
@@ -222,7 +233,20 @@ def test_the_picker_by(page, how, name):
     page.wait_for_function(PRINTS, arg=["print(picker.lm.name)", f"{name}\n"])
 
 
-@pytest.mark.parametrize("text", [IMAGE, "\u202e" + "مرحبا", "😀" * 1000, "x" * 2000])
+HOSTILE = [IMAGE, "\u202e" + "مرحبا", "😀" * 1000, "x" * 2000]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("nth", [0, 1])
+def test_what_is_typed_beside_a_slider_of_the_viewer_moves_nothing_unless_it_is_a_number(page, nth, text):
+    number = page.locator(".widget-readout").nth(nth)
+    before = number.inner_text()
+    number.fill(text)
+    press(page, "Enter")
+    page.wait_for_function("([node, before]) => node.innerText === before", arg=[number.element_handle(), before])
+
+
+@pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("field", ["Step", "Id"])
 def test_what_is_typed_into_the_picker_is_answered_as_text_that_fits(page, field, text):
     picker = page.locator(LIVE).filter(has=page.locator(".widget-dropdown"))
