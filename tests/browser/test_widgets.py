@@ -217,6 +217,16 @@ def test_the_diagram_by(page, how):
     assert shown == ["now" if step == 3 else "past" if step < 3 else "later" for step in steps]
 
 
+def test_the_diagram_comes_to_rest(page):
+    """What moves for over five seconds needs a way to stop it (WCAG 2.2, success criterion 2.2.2)."""
+    longest = """() => Math.max(...document.querySelector(".block-diagram").getAnimations({ subtree: true })
+      .map(({ effect }) => effect.getComputedTiming().endTime))"""
+    page.locator(".block-diagram button").last.focus()
+    press(page, "Home"), press(page, "ArrowRight", 2)
+    page.locator(".block-diagram-place", has_text="step 2").wait_for()
+    assert 0 < page.evaluate(longest) < 5000
+
+
 @pytest.mark.parametrize(("how", "name"), zip(HANDS, ("tiny-gpt2", "tiny-pythia-sequential", "tiny-pythia")))
 def test_the_picker_by(page, how, name):
     models = page.locator(f"{LIVE} .widget-dropdown select")
