@@ -1,14 +1,10 @@
 """Notebook 7, the other window onto the same lessons: the first one, and the one whose widget is walked through."""
 
-import shutil
-from pathlib import Path
-
 import pytest
-from support.lab import SECONDS, jupyterlab
-from support.walk import Walk, ask, open_notebook, run_all, watch
+from support.lab import SECONDS
+from support.walk import Walk, open_notebook, run_all, see, watch
 from support.widget_page import press
 
-NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 ITS_OWN = "reading 'schema'"  # notebook_core of 7.6.5 says so of any notebook, while its settings load
 LESSONS = ("00_start_here", "04_parallel_attention_and_mlp")
 
@@ -16,24 +12,22 @@ LESSONS = ("00_start_here", "04_parallel_attention_and_mlp")
 @pytest.fixture(
     scope="module", params=[pytest.param(name, marks=pytest.mark.xdist_group(f"{name} in 7")) for name in LESSONS]
 )
-def lesson(request, browser, tmp_path_factory):
+def lesson(request, browser, lab):
     """(page, what was found): a lesson that was run."""
-    folder, found = tmp_path_factory.mktemp("notebook"), Walk()
-    shutil.copy(NOTEBOOKS / f"{request.param}.ipynb", folder)
-    with jupyterlab(folder, app="notebook") as address:
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(1000 * SECONDS)
-        watch(page, found)
-        open_notebook(page, f"{address}/notebooks/{request.param}.ipynb")
-        found.failed, found.blank, found.nameless = run_all(page), ask(page, "blank()"), ask(page, "nameless()")
-        yield page, found
-        page.close()
+    page, found = browser.new_page(viewport={"width": 1280, "height": 900}), Walk()
+    page.set_default_timeout(1000 * SECONDS)
+    heard = watch(page)
+    open_notebook(page, f"{lab[0]}/notebooks/{request.param}.ipynb")
+    found.failed = run_all(page)
+    see(page, found)
+    found.console, found.outside = [said for said in heard.console if ITS_OWN not in said], heard.outside
+    yield page, found
+    page.evaluate("() => jupyterapp.shell.currentWidget.context.sessionContext.shutdown()")
+    page.close()
 
 
 def test_a_lesson_runs_in_notebook_7_and_nothing_is_blank(lesson):
-    _, found = lesson
-    found.console = [said for said in found.console if ITS_OWN not in said]
-    assert found == Walk()
+    assert lesson[1] == Walk()
 
 
 def test_its_widgets_follow_their_keys(lesson):

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from support import all_widgets, walk
 from support.all_widgets import IMAGE, TOKENS, WIDGETS
 from support.geometry import misplaced
 from support.lab import SECONDS, jupyterlab
-from support.walk import LIVE, OUTPUTS, THEMES, WINDOWS
+from support.walk import LIVE, OUTPUTS, WINDOWS
 from support.widget_page import PRINTS, assert_drawn, canvas_levels, press
 
 from pythia_course.plots.labels import printable
@@ -22,27 +21,27 @@ HANDS = ["keyboard", "mouse", "finger"]
 @pytest.fixture(scope="module")
 def lab(browser, tmp_path_factory):
     """(page, what was found): the notebook, run, on a machine that has a mouse and is touched."""
-    folder, found = tmp_path_factory.mktemp("lab"), walk.Walk()
+    folder, found = tmp_path_factory.mktemp("lab"), walk.Walk()  # kernel and server are as a learner's, none is forked
     all_widgets.write(folder)
     with jupyterlab(folder) as address:
         context = browser.new_context(viewport=dict(zip(("width", "height"), WINDOWS["a laptop"])), has_touch=True)
         page = context.new_page()
         page.set_default_timeout(1000 * SECONDS)
-        walk.watch(page, found)
+        heard = walk.watch(page)
         walk.open_notebook(page, f"{address}/lab/workspaces/test/tree/widgets.ipynb?reset")
         found.failed = walk.run_all(page)
         page.evaluate("() => jupyterapp.commands.execute('application:toggle-left-area')")
-        yield page, found
+        yield page, found, heard
         context.close()
 
 
 @pytest.fixture
 def page(lab):
     """The page; when the test ends, no text may have become anything but text, and nobody may have been asked."""
-    page, found = lab
+    page, found, heard = lab
     yield page
     assert page.evaluate("window.ran") is None and page.locator(f"{LIVE} img").count() == 0
-    assert found == walk.Walk()
+    assert found == walk.Walk() and heard == walk.Heard()
 
 
 # ------------------------------------------------------------------------------------------------- what is seen
@@ -62,12 +61,19 @@ def test_nothing_overlaps_and_nothing_is_cut_off(page, window):
     assert found == []
 
 
-@pytest.mark.parametrize("theme", THEMES)
-def test_axe_finds_no_violation(page, theme):
-    page.evaluate(AXE_SCRIPT)
-    found = walk.in_theme(page, theme)
-    walk.keep(page, f"widgets {theme}")
-    assert found == []
+@pytest.mark.parametrize("window", WINDOWS)
+def test_the_diagram_s_buttons_are_seen_together_with_the_first_panel(page, window):
+    walk.resize(page, WINDOWS[window])
+    diagram = page.locator(".block-diagram")
+    diagram.scroll_into_view_if_needed()
+    top = diagram.locator("button").first.bounding_box()["y"]
+    picture = diagram.locator("svg").first.bounding_box()
+    walk.resize(page, WINDOWS["a laptop"])
+    assert 0 < picture["y"] + picture["height"] - top < WINDOWS[window][1]
+
+
+def test_axe_finds_no_violation_in_either_theme(page):
+    assert walk.violations(page, OUTPUTS, "widgets") == []
 
 
 # --------------------------------------------------------------------------------------------- how it is moved
@@ -211,6 +217,16 @@ def test_the_diagram_by(page, how):
     assert shown == ["now" if step == 3 else "past" if step < 3 else "later" for step in steps]
 
 
+def test_the_diagram_comes_to_rest(page):
+    """What moves for over five seconds needs a way to stop it (WCAG 2.2, success criterion 2.2.2)."""
+    longest = """() => Math.max(...document.querySelector(".block-diagram").getAnimations({ subtree: true })
+      .map(({ effect }) => effect.getComputedTiming().endTime))"""
+    page.locator(".block-diagram button").last.focus()
+    press(page, "Home"), press(page, "ArrowRight", 2)
+    page.locator(".block-diagram-place", has_text="step 2").wait_for()
+    assert 0 < page.evaluate(longest) < 5000
+
+
 @pytest.mark.parametrize(("how", "name"), zip(HANDS, ("tiny-gpt2", "tiny-pythia-sequential", "tiny-pythia")))
 def test_the_picker_by(page, how, name):
     models = page.locator(f"{LIVE} .widget-dropdown select")
@@ -227,7 +243,20 @@ def test_the_picker_by(page, how, name):
     page.wait_for_function(PRINTS, arg=["print(picker.lm.name)", f"{name}\n"])
 
 
-@pytest.mark.parametrize("text", [IMAGE, "\u202e" + "مرحبا", "😀" * 1000, "x" * 2000])
+HOSTILE = [IMAGE, "\u202e" + "مرحبا", "😀" * 1000, "x" * 2000]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("nth", [0, 1])
+def test_what_is_typed_beside_a_slider_of_the_viewer_moves_nothing_unless_it_is_a_number(page, nth, text):
+    number = page.locator(".widget-readout").nth(nth)
+    before = number.inner_text()
+    number.fill(text)
+    press(page, "Enter")
+    page.wait_for_function("([node, before]) => node.innerText === before", arg=[number.element_handle(), before])
+
+
+@pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("field", ["Step", "Id"])
 def test_what_is_typed_into_the_picker_is_answered_as_text_that_fits(page, field, text):
     picker = page.locator(LIVE).filter(has=page.locator(".widget-dropdown"))

@@ -34,11 +34,15 @@ class Nursery:
         where = {"cwd": str(cwd or os.getcwd()), "env": dict(env or os.environ)}
         return Kernel(self, self.ask({"arguments": arguments, **where}))
 
-    def ask(self, what):
+    def open(self):
+        """Begin to import, so that the first kernel need not wait for all of it."""
         if self._server is None:
             own = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
             self._server = subprocess.Popen([sys.executable, __file__], env=own, **pipes)
+
+    def ask(self, what):
+        self.open()
         print(json.dumps(what), file=self._server.stdin, flush=True)
         return json.loads(self._server.stdout.readline())
 

@@ -10,7 +10,12 @@ function failed() {
   return outputs.filter((out) => out.output_type === "error" || out.name === "stderr").map((out) => out.evalue ?? out.text);
 }
 
-const done = () => failed().length || codeCells().every((cell) => cell.execution_count || !cell.source.trim());
+// Asked for many times: copies no output.
+function done() {
+  const cells = [...notebook().model.cells].filter(({ type }) => type === "code");
+  const wrong = ({ outputs }) => Array.from({ length: outputs.length }, (_, at) => outputs.get(at).type).includes("error");
+  return cells.some(wrong) || cells.every(({ executionCount, sharedModel }) => executionCount || !sharedModel.source.trim());
+}
 
 // Live views whose place is empty, and large pictures of one colour.
 function blank() {
@@ -32,10 +37,11 @@ function nameless() {
   return all(".jp-OutputArea-output img").filter((image) => !image.alt.trim() || !image.naturalWidth).length;
 }
 
-// What axe finds; a notebook of which it has seen no text is one that it has not looked at.
-async function violations(roots) {
+// What axe finds, by all its rules or by some; a notebook of which it has seen no text is one that it has not looked at.
+async function violations(roots, some) {
   const rules = { "link-in-text-block": { enabled: false } }; // how a link in prose looks is JupyterLab's theme
-  const found = await axe.run({ include: [roots] }, { rules, resultTypes: ["violations", "incomplete", "passes"] });
+  const by = some ? { runOnly: some } : { rules };
+  const found = await axe.run({ include: [roots] }, { ...by, resultTypes: ["violations", "incomplete", "passes"] });
   const texts = found.passes.find(({ id }) => id === "color-contrast")?.nodes.length ?? 0;
   const twice = found.incomplete.filter(({ id }) => id === "duplicate-id-aria");
   const told = ({ target, html, failureSummary }) =>
@@ -44,11 +50,18 @@ async function violations(roots) {
   return texts > 4 ? said : [...said, `axe has looked at ${texts} texts only`];
 }
 
+const live = ({ sharedModel: cell }) => cell.getOutputs().filter(({ data }) => data?.["application/vnd.jupyter.widget-view+json"]);
+
+// Has ipywidgets found that nobody is behind any of the live views?  It looks for two seconds.
+function abandoned() {
+  const found = all(".jp-OutputArea-output").filter(({ textContent }) => textContent === "Error displaying widget: model not found");
+  return found.length === [...notebook().model.cells].filter(({ type }) => type === "code").flatMap(live).length;
+}
+
 // Cells with a live view for which nothing stands once nobody is behind it.
 function lost() {
   const words = ".pythia-still, .jp-RenderedText, .jp-RenderedHTML";
   return notebook().widgets.filter(({ model, node }) => {
-    const live = model.type === "code" && JSON.stringify(model.sharedModel.getOutputs()).includes("jupyter.widget-view");
-    return live && ![...node.querySelectorAll(words)].some((one) => one.checkVisibility());
+    return model.type === "code" && live(model).length && ![...node.querySelectorAll(words)].some((one) => one.checkVisibility());
   }).map(({ model }) => `nothing stands for ${model.sharedModel.source.slice(0, 80)}`);
 }

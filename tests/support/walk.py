@@ -2,35 +2,48 @@
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import TimeoutError
 from support.geometry import misplaced
-from support.lab import wait_for_kernel
+from support.lab import SECONDS, wait_for_kernel
 
 SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 RUN = 900  # seconds that a notebook may take on a busy machine
+PATIENCE = 20  # seconds, with what comes in a second or is wrong
 WINDOWS = {"a laptop": (1280, 900), "200% zoom": (683, 450), "600 pixels": (600, 900)}
 AROUND = 400  # pixels that JupyterLab's own bars take
-THEMES = ("JupyterLab Light", "JupyterLab Dark")
 PICTURES = os.environ.get("PYTHIA_COURSE_SCREENSHOTS")  # a folder, for whoever wants to look
 LIVE = ".jp-OutputArea-child > .lm-Panel.jp-OutputArea-output"
 OUTPUTS, PROSE = ".jp-OutputArea-output", ".jp-MarkdownOutput"
 # JupyterLab does not draw cells that are out of sight, and its body, 0 pixels high, hides everything from axe.
 ALL_DRAWN = ".jp-Cell { content-visibility: visible !important; } body { overflow: visible !important; }"
+# The next frame has been drawn, and what is put off until after it.
+FOLLOWED = "() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(go, 100))))"
 AT_HOME = re.compile(r"(http|ws)://127\.0\.0\.1[:/]|blob:|data:")
 
 
 @dataclass
-class Walk:
+class Heard:
+    """What a page has said to its console, and whom it has asked outside the machine."""
+
+    console: list = field(default_factory=list)
+    outside: list = field(default_factory=list)  # addresses
+
+    def clear(self):
+        self.console.clear(), self.outside.clear()
+
+
+@dataclass
+class Walk(Heard):
     """What was found on the way: lists of sentences, best empty."""
 
     failed: list = field(default_factory=list)
     blank: list = field(default_factory=list)
     nameless: int = 0  # pictures without alt text, or that did not arrive
-    console: list = field(default_factory=list)
-    outside: list = field(default_factory=list)  # addresses
     axe: list = field(default_factory=list)
     misplaced: dict = field(default_factory=dict)  # {window: [sentence, …]}
     lost: list = field(default_factory=list)  # when it was opened again without a kernel
@@ -41,19 +54,45 @@ def ask(page, call):
     return page.evaluate(f"() => {{ {SCRIPT}; return {call}; }}")
 
 
-def watch(page, walk):
-    """Note what the page says to its console and whom it asks."""
-    page.on("console", lambda said: said.type == "error" and walk.console.append(f"{said.text} {said.location}"))
-    page.on("pageerror", lambda error: walk.console.append(str(error)))
+def wait(page, call, seconds=SECONDS):
+    """Wait until a function of walk.js gives true.  Asked at every frame, it would keep a core busy with drawing."""
+    page.wait_for_function(f"() => {{ {SCRIPT}; return {call}; }}", timeout=1000 * seconds, polling=200)
+
+
+def soon(page, call, seconds=PATIENCE):
+    """Wait for it, but no longer than so many seconds: what is not so by then is found by who looks at it."""
+    with suppress(TimeoutError):
+        wait(page, call, seconds)
+
+
+def watch(page):
+    """What the page says to its console and whom it asks, from now on."""
+    heard = Heard()
+    page.on("console", lambda said: said.type == "error" and heard.console.append(f"{said.text} {said.location}"))
+    page.on("pageerror", lambda error: heard.console.append(str(error)))
     for kind in ("request", "websocket"):
-        page.on(kind, lambda asked: AT_HOME.match(asked.url) or walk.outside.append(asked.url))
+        page.on(kind, lambda asked: AT_HOME.match(asked.url) or heard.outside.append(asked.url))
+    return heard
 
 
 def open_notebook(page, address):
-    """Open it, and make the browser draw all of it."""
+    """Load the page with it, and make the browser draw all of it."""
     page.goto(address)
     page.locator(".jp-Notebook .jp-Cell").first.wait_for()
     page.add_style_tag(content=ALL_DRAWN)
+
+
+def turn_to(page, path):
+    """Open a notebook of the server's folder in the JupyterLab that is there; loading the page anew takes seconds."""
+    page.evaluate("async (path) => { await jupyterapp.commands.execute('docmanager:open', { path }); }", path)
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+
+
+def close(page):
+    """Stop the kernel of the notebook in front and close it, saved or not."""
+    wait_for_kernel(page)
+    page.evaluate("() => jupyterapp.shell.currentWidget.context.sessionContext.shutdown()")
+    page.evaluate("() => jupyterapp.shell.currentWidget.dispose()")
 
 
 def run_all(page):
@@ -62,44 +101,57 @@ def run_all(page):
     page.evaluate("() => jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    page.wait_for_function(f"() => {{ {SCRIPT}; return done(); }}", timeout=1000 * RUN, polling=500)
+    wait(page, "done()", RUN)
     wait_for_kernel(page)
-    page.wait_for_timeout(1500)  # widgets come a moment after their cell
     return ask(page, "failed()")
+
+
+def see(page, walk):
+    """Whether each widget and picture is there; they come a moment after their cells."""
+    soon(page, "!blank().length && !nameless()")
+    walk.blank, walk.nameless = ask(page, "blank()"), ask(page, "nameless()")
 
 
 def look(page, walk, name):
     """In each theme and window, what a person would see of the notebook of this name."""
-    walk.blank, walk.nameless = ask(page, "blank()"), ask(page, "nameless()")
     page.evaluate("() => document.querySelectorAll('.jp-Cell details').forEach((one) => { one.open = true; })")
-    page.evaluate(AXE_SCRIPT)
-    for theme in THEMES:
-        walk.axe += [f"{theme}: {said}" for said in in_theme(page, theme)]
-        keep(page, f"{name} {theme}")
-    page.evaluate("() => jupyterapp.commands.execute('application:toggle-left-area')")
+    walk.axe = violations(page, f"{OUTPUTS}, {PROSE}", name)
+    left = "() => jupyterapp.commands.execute('application:toggle-left-area')"
+    page.evaluate(left)
     for window, size in WINDOWS.items():
         resize(page, size)
         walk.misplaced[window] = misplaced(page, f"{OUTPUTS}, {PROSE}")
         keep(page, f"{name} {window}")
+    page.evaluate(left)
+    resize(page, WINDOWS["a laptop"])
 
 
-def in_theme(page, theme):
-    """axe's violations in this theme; its script must be on the page.
+def violations(page, roots, name):
+    """axe's violations inside the elements of a CSS selector: all of its rules in light, those about colour in dark.
 
     Of text that one would have to scroll to, axe measures no contrast: the window is as high as the notebook.
     """
-    page.evaluate("(theme) => jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
-    page.wait_for_function(f"() => document.body.dataset.jpThemeName === '{theme}'")
+    page.evaluate(AXE_SCRIPT)
     height = page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer').scrollHeight")
     resize(page, (WINDOWS["a laptop"][0], height + AROUND))
-    found = ask(page, f"violations('{OUTPUTS}, {PROSE}')")
+    found = [f"light: {said}" for said in ask(page, f"violations('{roots}')")]
+    change_theme(page, "JupyterLab Dark")
+    found += [f"dark: {said}" for said in ask(page, f"violations('{roots}', ['color-contrast'])")]
     resize(page, WINDOWS["a laptop"])
+    keep(page, f"{name} dark")
+    change_theme(page, "JupyterLab Light")
     return found
 
 
+def change_theme(page, theme):
+    page.evaluate("(theme) => jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
+    wait(page, f"document.body.dataset.jpThemeName === '{theme}'")
+
+
 def resize(page, size):
+    """Make the window so wide and high, and wait until its widgets have followed."""
     page.set_viewport_size({"width": size[0], "height": size[1]})
-    page.wait_for_timeout(400)
+    page.evaluate(FOLLOWED)
 
 
 def keep(page, name):
@@ -108,13 +160,13 @@ def keep(page, name):
         widget.screenshot(path=Path(PICTURES) / f"{name.replace('/', ' ')} {number:02}.png")
 
 
-def save_and_stop(page):
+def save(page):
     page.evaluate("() => jupyterapp.shell.currentWidget.context.save()")
-    page.evaluate("() => jupyterapp.shell.currentWidget.context.sessionContext.shutdown()")
 
 
 def lost(page):
     """What a notebook that was opened again without a kernel shows as an error, or not at all."""
-    page.wait_for_timeout(4000)  # ipywidgets looks for a model for two seconds
+    wait_for_kernel(page)
+    soon(page, "abandoned()")
     said = re.findall(".*(?:Error displaying|Loading widget|not found).*", page.locator(".jp-Notebook").inner_text())
     return said + ask(page, "lost()")

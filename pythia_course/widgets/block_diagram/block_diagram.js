@@ -10,7 +10,7 @@ function render({ model, el }) {
   const previous = button("◀ Previous", () => go(model.get("step") - 1));
   const next = button("Next ▶", () => go(model.get("step") + 1));
   const place = html("span", { class: "block-diagram-place" });
-  root.append(row, html("div", { class: "block-diagram-buttons" }, previous, place, next));
+  root.append(html("div", { class: "block-diagram-buttons" }, previous, place, next), row); // above: always in sight
   el.append(root);
 
   const keys = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1, Home: -last, End: last };
