@@ -219,22 +219,24 @@ def test_how_often_the_hub_is_asked(hub, tmp_path):
 def test_the_sweep_on_a_cluster_gives_what_a_sweep_here_gives(tmp_path):
     """The page's own lines, as the script that it says they are, with two worker processes of a real scheduler."""
     script = block_with("python", "LocalCluster")
-    begins = "def best_previous_token_head(lm):\n"
-    noting = f"    print(__import__('os').getpid(), file=open({str(tmp_path / 'workers')!r}, 'a'), flush=True)\n"
-    assert begins in script
-    (tmp_path / "page.py").write_text(script.replace(begins, begins + noting), encoding="utf-8")
+    measuring = "        scores = sweep("
+    assert script.count(measuring) == 1
+    start, _, rest = script.partition(measuring)
+    line, _, rest = rest.partition("\n")
+    count = "lambda dask_worker: dask_worker.state.executed_count"
+    executed = f"        print(list(Client.current().run({count}).values()))\n"
+    (tmp_path / "page.py").write_text(f"{start}{measuring}{line}\n{executed}{rest}", encoding="utf-8")
     environment = os.environ | {CACHE_VARIABLE: str(tmp_path / "results"), "OMP_NUM_THREADS": "1"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    page = subprocess.Popen([sys.executable, tmp_path / "page.py"], env=environment, **pipes)
-    said, complaints = page.communicate(timeout=300)
-    assert page.returncode == 0, complaints
-    scores = json.loads(said.splitlines()[-1])
+    done = subprocess.run(
+        [sys.executable, tmp_path / "page.py"], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    by_worker, scores = map(json.loads, done.stdout.splitlines()[-2:])
+    assert len(by_worker) == 2 and all(by_worker)
     here = {"__name__": "page"}  # not __main__: only the measure
     exec(script, here)
     steps = suite.steps("tiny-pythia")
     assert len(scores) == len(steps) == len(list((tmp_path / "results").rglob("*.npz")))
-    measured_by = [int(line) for line in (tmp_path / "workers").read_text().splitlines()]
-    assert len(measured_by) == len(steps) and len(set(measured_by)) == 2 and page.pid not in measured_by
     for index in (0, -1):
         alone = float(here["best_previous_token_head"](load("tiny-pythia", steps[index])))
         assert scores[index] == pytest.approx(alone, abs=0.006)
