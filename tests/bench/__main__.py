@@ -1,0 +1,138 @@
+"""Measures the course beside what people would use instead, and writes docs/measurements.md.
+
+    make bench                        everything but `limits` and `learners`: about fifteen minutes on two quiet cores
+    make bench QUICK=1                fewer rounds and rows, about a minute, only printed
+    make bench ONLY="sweeps limits"   these sections; the page keeps its others
+
+Full-size models have seeded random weights and come from a hub on this machine over HTTP.  MB are 10**6 bytes.
+"""
+
+import argparse
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+from bench import looking, room, screens, work
+from bench.turns import PEERS, ROOT
+from support import hub_folders
+from support.hub_server import Hub
+
+PAGE = ROOT / "docs/measurements.md"
+GPT2_124M = {"n_ctx": 1024, "n_embd": 768, "n_head": 12, "n_layer": 12, "n_positions": 1024, "vocab_size": 50257}
+SECTIONS = {  # name -> (title, what yields its lines)
+    "looking": ("Looking inside Pythia-160M", looking.looking),
+    "memory": ("Memory for a look", looking.memory),
+    "card": ("Waits for a graphics card", looking.card),
+    "heads": ("All heads on the screen", screens.heads),
+    "kernels": ("From a kernel's start", screens.kernels),
+    "sweeps": ("Sweeps", work.sweeps),
+    "training": ("Training", work.training),
+    "growth": ("Growth", work.growth),
+    "limits": ("Memory", room.memory),
+    "learners": ("Learners on one machine", room.learners),
+}
+LONG = ("limits", "learners")  # only when asked for
+QUICK = ("looking", "card", "heads", "sweeps")
+SPREAD = 0.07  # of the random weights: with it the streams stay as small as a trained model's
+INTRODUCTION = """# Measurements
+
+Made by `make bench`, the last two sections by `make bench ONLY="limits learners"`: the course beside what people would
+use instead, as whole processes in turns (A B C A B C …) after a round that is not counted. Full-size models have random
+weights and come from a hub on the same machine; each process has one thread. MB are 10⁶ bytes. A ratio is what the
+course takes, divided by what the other takes, and in brackets stands its goal. What each contender does is a short
+script in `tests/bench/contenders`. Times differ from machine to machine; ratios much less.
+"""
+
+
+def main():
+    """Measure the sections asked for, print each figure as it comes, and write the page."""
+    asked = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0])
+    asked.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}")
+    asked.add_argument("--quick", action="store_true", help="fewer rounds and rows, only printed")
+    asked = asked.parse_args()
+    if unknown := set(asked.sections) - set(SECTIONS):
+        sys.exit(f"No section {', '.join(unknown)}: there are {', '.join(SECTIONS)}.")
+    names = asked.sections or (QUICK if asked.quick else [name for name in SECTIONS if name not in LONG])
+    if not PEERS.exists():
+        sys.exit(f"The others are not installed in {PEERS.parents[1]}: make bench does that.")
+    with tempfile.TemporaryDirectory() as folder, Hub() as hub:
+        os.environ |= surroundings(hub, Path(folder))
+        measured = {}
+        for name in names:
+            title, lines = SECTIONS[name]
+            measured[title] = list(shown(title, lines(asked.quick), asked.quick))
+    if not asked.quick:
+        write(measured)
+
+
+def shown(title, lines, quick):
+    """The lines of a section, printed as they come, with what the machine was and did meanwhile."""
+    begin, busy = time.monotonic(), os.getloadavg()[0]
+    print(f"\n## {title}{' (quick: few rounds)' if quick else ''}\n", flush=True)
+    for line in lines:
+        print(line, flush=True)
+        yield line
+    minutes = (time.monotonic() - begin) / 60
+    said = f"{machine()}; load {busy:.1f} before and {os.getloadavg()[0]:.1f} after, {minutes:.1f} minutes."
+    print(f"\n{said}", flush=True)
+    yield from ("", f"<sub>{said}</sub>")
+
+
+def write(measured):
+    """The page with these sections new and its others as they were.  measured: {title: lines}."""
+    old = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+    parts = [part.partition("\n") for part in re.split(r"^## ", old, flags=re.M)[1:]]
+    sections = {title: text.strip("\n") for title, _, text in parts} | {
+        title: "\n".join(lines) for title, lines in measured.items()
+    }
+    titles = [title for title, _ in SECTIONS.values() if title in sections]
+    text = "\n\n".join([INTRODUCTION.strip(), *(f"## {title}\n\n{sections[title]}" for title in titles)])
+    PAGE.write_text(text + "\n", encoding="utf-8")
+
+
+def machine():
+    """Processor, memory and versions."""
+    import torch
+    import transformers
+
+    from pythia_course.machine.processor import fast_bfloat16
+
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    cores = f"{os.cpu_count()} processor cores {'with' if fast_bfloat16() else 'without'} fast bfloat16"
+    versions = f"Python {platform.python_version()}, torch {torch.__version__.split('+')[0]}"
+    versions += f", transformers {transformers.__version__}; beside them {others()}"
+    return f"{cores}, {memory:.0f} GB of memory, {platform.system()}; {versions}"
+
+
+def others():
+    """The versions of what the course is compared with."""
+    names = ("transformer-lens", "nnsight", "bertviz", "transformers")
+    ask = "import sys, importlib.metadata as m; print(*(f'{n} {m.version(n)}' for n in sys.argv[1:]), sep=', ')"
+    return subprocess.run([PEERS, "-c", ask, *names], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def surroundings(hub, folder):
+    """The environment in which every process sees the hub on this machine, with all models in its own cache."""
+    pythia, gpt2 = partial(hub_folders.write_pythia, spread=SPREAD, **hub_folders.PYTHIA_160M), folder / "gpt2"
+    branches = {"main": 0} | {f"step{step}": seed for seed, step in enumerate(work.FEW)}
+    for name, seed in branches.items():
+        pythia(folder / name, seed=seed)
+    hub_folders.write_gpt2(gpt2, **GPT2_124M)
+    hub.repositories["EleutherAI/pythia-160m"] = {name: folder / name for name in branches}
+    hub.repositories["openai-community/gpt2"] = {"main": gpt2}
+    cache = {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "home"), "HF_HUB_CACHE": str(folder / "cache")}
+    cache |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    fetch = "from pythia_course import load\nload('gpt2', dtype='float32')\n"
+    fetch += f"for step in (None, *{work.FEW}):\n    load('pythia-160m', step, dtype='float32')"
+    subprocess.run([sys.executable, "-c", fetch], env=os.environ | cache, check=True)
+    return cache
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""What a learner waits for: all heads on the screen, a kernel's first picture, the end of a lesson."""
+
+import statistics
+import time
+
+import nbformat
+from bench.turns import PEERS, ROOT, contender, in_turns, judged, spread, table
+from jupyter_client.manager import start_new_kernel
+
+NOTEBOOKS = ROOT / "notebooks"
+FLOOR = "import torch\nfrom transformers import GPTNeoXForCausalLM\nimport matplotlib.pyplot"
+
+
+def heads(quick):
+    """All heads of Pythia-160M: bertviz's view of a model and the explorer."""
+    lengths, rounds = ((20, 50), 2) if quick else ((20, 50, 200), 7)
+    yield "Attention of 12 × 12 heads, from arrays to what a browser is sent: bertviz's `model_view` as HTML, the explorer"
+    yield f"with its code, weights and still picture. Medians of {rounds} processes each, in turns (least–most)."
+    yield ""
+    rows = []
+    for length in lengths:
+        asked = {
+            "bertviz": contender("heads.py", "bertviz", length, 2, python=PEERS),
+            "ours": contender("heads.py", "ours", length, 2),
+        }
+        figures = in_turns(asked, rounds)
+        size = {who: found["bytes"][0] for who, found in figures.items()}
+        took = {who: statistics.median(found["seconds"]) for who, found in figures.items()}
+        rows.append(
+            [f"{length} tokens"]
+            + [f"{size[who] / 1e6:,.2f} MB, {spread(figures[who]['seconds'])}" for who in asked]
+            + [f"{part(size, 30)}; {part(took, 5)}"]
+        )
+    yield from table(["", "bertviz", "ours", "bytes; time to build"], rows)
+
+
+def part(values, goal):
+    """ "1/41 (goal: 1/30, met)" """
+    times = values["bertviz"] / values["ours"]
+    return f"1/{times:.0f} (at most 1/{goal}: {'met' if times >= goal else 'missed'})"
+
+
+def kernels(quick):
+    """From the start of a kernel to a picture, and to the end of each lesson."""
+    rounds = 2 if quick else 7
+    first = [cell.source for cell in code_cells(NOTEBOOKS / "00_start_here.ipynb")[:2]]
+    took = {"floor": [], "ours": []}
+    for turn in range(rounds + 1):
+        for who, cells in (("floor", [FLOOR]), ("ours", first)):
+            seconds = kernel_runs(cells)
+            if turn:
+                took[who].append(seconds)
+    ratio = statistics.median(took["ours"]) / statistics.median(took["floor"])
+    yield "From the start of a kernel. The floor is a kernel that imports torch, transformers' class and matplotlib."
+    yield f"Medians of {rounds} kernels each, in turns (least–most)."
+    yield ""
+    row = ["first picture of lesson 00", *(spread(took[who]) for who in took), judged(ratio, "floor", 1.3)]
+    yield from table(["", "floor", "ours", "ratio"], [row])
+    if quick:
+        return
+    yield ""
+    yield "From the start of a kernel to the end of each lesson, each run once:"
+    yield ""
+    lessons = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+    rows = [[path.stem[:2], f"{kernel_runs([c.source for c in code_cells(path)]):.0f} s"] for path in lessons]
+    yield from table(["lesson", "seconds"], rows)
+
+
+def code_cells(path):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def kernel_runs(cells):
+    """Seconds from the start of a kernel to the end of these cells."""
+    start = time.perf_counter()
+    manager, client = start_new_kernel(cwd=str(NOTEBOOKS))
+    try:
+        for cell in cells:
+            reply = client.execute_interactive(cell, timeout=600, output_hook=lambda message: None, allow_stdin=False)
+            if reply["content"]["status"] != "ok":
+                raise RuntimeError(reply["content"])
+        return time.perf_counter() - start
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
