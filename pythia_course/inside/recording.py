@@ -161,7 +161,7 @@ class Recorder:
         return device if device.type != "cpu" and self.size < room(device) / 4 else torch.device("cpu")
 
     def arrays(self) -> dict[str, torch.Tensor]:
-        """The wanted fields, in float32 on the CPU; queries and keys as used in the scores and, unrotated, as projected."""
+        """The wanted fields, float32 on the CPU: queries and keys as used in the scores, and unrotated as projected."""
         found = dict(self.kept)
         for name in self.projected & {"queries", "keys"}:
             found[f"{name}_unrotated"] = found[name]

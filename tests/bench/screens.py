@@ -4,7 +4,7 @@ import statistics
 import time
 
 import nbformat
-from bench.turns import PEERS, ROOT, contender, in_turns, judged, spread, table
+from bench.turns import OURS, PEERS, ROOT, contender, in_turns, judged, spread, table
 from jupyter_client.manager import start_new_kernel
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -13,25 +13,21 @@ FLOOR = "import torch\nfrom transformers import GPTNeoXForCausalLM\nimport matpl
 
 def heads(quick):
     """All heads of Pythia-160M: bertviz's view of a model and the explorer."""
-    lengths, rounds = ((20, 50), 2) if quick else ((20, 50, 200), 7)
-    yield "Attention of 12 × 12 heads, from arrays to what a browser is sent: bertviz's `model_view` as HTML, the explorer"
-    yield f"with its code, weights and still picture. Medians of {rounds} processes each, in turns (least–most)."
+    lengths, rounds = ((20, 50), 1) if quick else ((20, 50, 200), 7)
+    who = {"bertviz": PEERS, "ours": OURS, "pictured": OURS}
+    yield "Attention of 12 × 12 heads, from arrays to what a browser draws from: bertviz's `model_view` as HTML, and the"
+    yield "explorer with its code and weights, without and with the still picture that a notebook keeps for whoever has no"
+    yield f"kernel (bertviz keeps its HTML). Medians of {rounds} processes each, in turns (least–most)."
     yield ""
     rows = []
     for length in lengths:
-        asked = {
-            "bertviz": contender("heads.py", "bertviz", length, 2, python=PEERS),
-            "ours": contender("heads.py", "ours", length, 2),
-        }
+        asked = {name: contender("heads.py", name, length, 1, python=python) for name, python in who.items()}
         figures = in_turns(asked, rounds)
-        size = {who: found["bytes"][0] for who, found in figures.items()}
-        took = {who: statistics.median(found["seconds"]) for who, found in figures.items()}
-        rows.append(
-            [f"{length} tokens"]
-            + [f"{size[who] / 1e6:,.2f} MB, {spread(figures[who]['seconds'])}" for who in asked]
-            + [f"{part(size, 30)}; {part(took, 5)}"]
-        )
-    yield from table(["", "bertviz", "ours", "bytes; time to build"], rows)
+        size = {name: found["bytes"][0] for name, found in figures.items()}
+        took = {name: statistics.median(found["seconds"]) for name, found in figures.items()}
+        cells = [f"{size[name] / 1e6:,.2f} MB, {spread(figures[name]['seconds'])}" for name in who]
+        rows.append([f"{length} tokens", *cells, f"{part(size, 30)}; {part(took, 5)}"])
+    yield from table(["", "bertviz", "ours", "with a still picture", "ours: bytes; time to build"], rows)
 
 
 def part(values, goal):

@@ -19,7 +19,7 @@ def sweeps(quick):
     tasks = [("tiny-pythia", STEPS, 128)] if quick else [("tiny-pythia", STEPS, 128), ("pythia-160m", FEW, 256)]
     rounds = 2 if quick else 7
     yield "`sweep` of one attention score; plain is a loop over `from_pretrained`, the floor reads each file and runs"
-    yield "each forward pass and does no more. Counted once the libraries are there and a first checkpoint was measured;"
+    yield "each forward pass and does no more. Counted once the libraries are there and a checkpoint was measured;"
     yield f"medians of {rounds} processes each, in turns (least–most)."
     yield ""
     rows = []
@@ -69,7 +69,7 @@ def growth(quick):
             hub_folders.write_pythia(Path(folder), spread=0.07, **sizes)
             asked = ",".join(map(str, lengths)) if layers == 12 else "256"
             took[layers] = one(contender("growing.py", folder, asked))
-    yield "One trace of everything, Pythia-160M: seconds, the most memory that it adds, and the attention it keeps alone."
+    yield "One trace of everything, Pythia-160M: seconds, the most memory that it adds, and its attention alone."
     yield ""
     yield from table(
         ["tokens", "time", "a token", "memory", "attention"], [grown(took[12], length) for length in lengths]

@@ -1,4 +1,4 @@
-"""How often a trace waits for a graphics card.  There is none here: what a trace asks of one is written down instead."""
+"""How often a trace waits for a graphics card.  There is none here: what a trace asks of one is written down."""
 
 import pytest
 import torch
@@ -52,5 +52,6 @@ def test_where_a_card_has_no_room_to_spare_the_arrays_are_put_together_in_memory
 
 
 def test_one_array_is_one_copy(lm):
-    once, twice = (seen_of(lambda: lm.trace(TEXT, keep=keep)) for keep in (["logits"], ["logits", "attention"]))
+    once = seen_of(lambda: lm.trace(TEXT, keep=["logits"]))
+    twice = seen_of(lambda: lm.trace(TEXT, keep=["logits", "attention"]))
     assert twice.count("wait") - once.count("wait") == 1

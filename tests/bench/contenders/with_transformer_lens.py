@@ -5,9 +5,9 @@ from looking import NAME, compete
 
 
 def open_model():
-    from transformer_lens import HookedTransformer
+    from transformer_lens.model_bridge import TransformerBridge
 
-    model = HookedTransformer.from_pretrained_no_processing(NAME, dtype=torch.float32, device="cpu")
+    model = TransformerBridge.boot_transformers(NAME, dtype=torch.float32, device="cpu")
     return model.eval()
 
 
