@@ -44,9 +44,10 @@ INTRODUCTION = """# Measurements
 
 Made by `make bench`, the last two sections by `make bench ONLY="limits learners"`: the course beside what people would
 use instead, as whole processes in turns (A B C A B C …) after a round that is not counted. Full-size models have random
-weights and come from a hub on the same machine; each process has one thread. MB are 10⁶ bytes. A ratio is what the
-course takes, divided by what the other takes, and in brackets stands its goal. What each contender does is a short
-script in `tests/bench/contenders`. Times differ from machine to machine; ratios much less.
+weights and come from a hub on the same machine. Times are processor seconds of a process with one thread, which a busy
+machine stretches less than those on the clock. MB are 10⁶ bytes. A ratio is what the course takes, divided by what the
+other takes, and in brackets stands its goal. What each contender does is a short script in `tests/bench/contenders`.
+Times differ from machine to machine; ratios much less.
 """
 
 

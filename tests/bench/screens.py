@@ -1,9 +1,9 @@
 """What a learner waits for: all heads on the screen, a kernel's first picture, the end of a lesson."""
 
 import statistics
-import time
 
 import nbformat
+import psutil
 from bench.turns import OURS, PEERS, ROOT, contender, in_turns, judged, spread, table
 from jupyter_client.manager import start_new_kernel
 
@@ -15,9 +15,9 @@ def heads(quick):
     """All heads of Pythia-160M: bertviz's view of a model and the explorer."""
     lengths, rounds = ((20, 50), 1) if quick else ((20, 50, 200), 7)
     who = {"bertviz": PEERS, "ours": OURS, "pictured": OURS}
-    yield "Attention of 12 × 12 heads, from arrays to what a browser draws from: bertviz's `model_view` as HTML, and the"
-    yield "explorer with its code and weights, without and with the still picture that a notebook keeps for whoever has no"
-    yield f"kernel (bertviz keeps its HTML). Medians of {rounds} processes each, in turns (least–most)."
+    yield "Attention of 12 × 12 heads, from arrays to what a browser draws from: bertviz's `model_view` as HTML, and"
+    yield "the explorer with its code and weights, without and with the still picture that a notebook keeps for whoever"
+    yield f"has no kernel (bertviz keeps its HTML). Medians of {rounds} processes each, in turns (least–most)."
     yield ""
     rows = []
     for length in lengths:
@@ -67,15 +67,15 @@ def code_cells(path):
 
 
 def kernel_runs(cells):
-    """Seconds from the start of a kernel to the end of these cells."""
-    start = time.perf_counter()
+    """Processor seconds of a kernel from its start to the end of these cells."""
     manager, client = start_new_kernel(cwd=str(NOTEBOOKS))
     try:
         for cell in cells:
             reply = client.execute_interactive(cell, timeout=600, output_hook=lambda message: None, allow_stdin=False)
             if reply["content"]["status"] != "ok":
                 raise RuntimeError(reply["content"])
-        return time.perf_counter() - start
+        used = psutil.Process(manager.provisioner.pid).cpu_times()
+        return used.user + used.system
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)

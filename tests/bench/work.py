@@ -39,7 +39,7 @@ def sweeps(quick):
 
 def training(quick):
     """Tokens a second of the trainer at each size, and of its matrix products alone."""
-    sizes = LADDER[:3] if quick else LADDER
+    sizes = [*LADDER][:3] if quick else [*LADDER]
     yield "Steps of 4,096 tokens by the recipe, one thread, and the floor: the matrix products of such a step alone,"
     yield "forwards and backwards, in the same numbers. In turns in one process; medians."
     yield ""
