@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 
 from bench import looking, room, screens, work
@@ -38,7 +37,7 @@ SECTIONS = {  # name -> (title, what yields its lines)
     "learners": ("Learners on one machine", room.learners),
 }
 LONG = ("limits", "learners")  # only when asked for
-QUICK = ("looking", "card", "heads", "sweeps")
+QUICK = ("looking", "card", "heads")
 SPREAD = 0.07  # of the random weights: with it the streams stay as small as a trained model's
 INTRODUCTION = """# Measurements
 
@@ -56,18 +55,20 @@ def main():
     asked = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0])
     asked.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}")
     asked.add_argument("--quick", action="store_true", help="fewer rounds and rows, only printed")
+    asked.add_argument("--rounds", type=int, help="counted rounds of each contender (7; with --quick 1)")
     asked = asked.parse_args()
+    rounds = asked.rounds or (1 if asked.quick else 7)
     if unknown := set(asked.sections) - set(SECTIONS):
         sys.exit(f"No section {', '.join(unknown)}: there are {', '.join(SECTIONS)}.")
     names = asked.sections or (QUICK if asked.quick else [name for name in SECTIONS if name not in LONG])
     if not PEERS.exists():
         sys.exit(f"The others are not installed in {PEERS.parents[1]}: make bench does that.")
     with tempfile.TemporaryDirectory() as folder, Hub() as hub:
-        os.environ |= surroundings(hub, Path(folder))
+        os.environ |= surroundings(hub, Path(folder), names)
         measured = {}
         for name in names:
             title, lines = SECTIONS[name]
-            measured[title] = list(shown(title, lines(asked.quick), asked.quick))
+            measured[title] = list(shown(title, lines(asked.quick, rounds), asked.quick))
     if not asked.quick:
         write(measured)
 
@@ -118,19 +119,21 @@ def others():
     return subprocess.run([PEERS, "-c", ask, *names], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def surroundings(hub, folder):
-    """The environment in which every process sees the hub on this machine, with all models in its own cache."""
-    pythia, gpt2 = partial(hub_folders.write_pythia, spread=SPREAD, **hub_folders.PYTHIA_160M), folder / "gpt2"
-    branches = {"main": 0} | {f"step{step}": seed for seed, step in enumerate(work.FEW)}
+def surroundings(hub, folder, sections):
+    """The environment in which every process sees the hub on this machine, with what these sections open in a cache."""
+    steps = work.FEW if "sweeps" in sections else ()
+    branches = {"main": 0} | {f"step{step}": seed for seed, step in enumerate(steps)}
     for name, seed in branches.items():
-        pythia(folder / name, seed=seed)
-    hub_folders.write_gpt2(gpt2, **GPT2_124M)
+        hub_folders.write_pythia(folder / name, seed=seed, spread=SPREAD, **hub_folders.PYTHIA_160M)
     hub.repositories["EleutherAI/pythia-160m"] = {name: folder / name for name in branches}
-    hub.repositories["openai-community/gpt2"] = {"main": gpt2}
+    fetch = "from pythia_course import load\n"
+    fetch += f"for step in (None, *{steps}): load('pythia-160m', step, dtype='float32')\n"
+    if "limits" in sections:
+        hub_folders.write_gpt2(folder / "gpt2", **GPT2_124M)
+        hub.repositories["openai-community/gpt2"] = {"main": folder / "gpt2"}
+        fetch += "load('gpt2', dtype='float32')"
     cache = {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "home"), "HF_HUB_CACHE": str(folder / "cache")}
     cache |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    fetch = "from pythia_course import load\nload('gpt2', dtype='float32')\n"
-    fetch += f"for step in (None, *{work.FEW}):\n    load('pythia-160m', step, dtype='float32')"
     subprocess.run([sys.executable, "-c", fetch], env=os.environ | cache, check=True)
     return cache
 

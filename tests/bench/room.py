@@ -38,7 +38,7 @@ NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where).ex
 LESSON_05 = str(ROOT / "notebooks/05_pythia_vs_gpt2.ipynb")
 
 
-def memory(quick):
+def memory(quick, rounds):
     """The smallest limits, against the course's goals."""
     if limits.memory_cgroups() is None:
         yield "Not measured: this user may not make memory cgroups."
@@ -57,7 +57,7 @@ def memory(quick):
     yield f"| {lesson}, automatic dtype, from there up to 2,200 in steps of 100 | {least} MB | 1,300 MB |"
 
 
-def learners(quick):
+def learners(quick, rounds):
     """Memory a learner, with several kernels that run lesson 01 at once."""
     yield "Kernels that have run lesson 01 (tiny-pythia) and stay open. PSS, the proportional set size, counts a page"
     yield "that several of them share once, in parts."

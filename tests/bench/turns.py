@@ -69,6 +69,12 @@ def spread(values, unit="s"):
     return f"{middle:.{digits}f} {unit} ({low:.{digits}f}–{high:.{digits}f})"
 
 
+def why(rows, text):
+    """The lines that say why a goal in these rows is missed, where one is."""
+    if any("missed" in cell for row in rows for cell in row):
+        yield from ("", f"Why: {text}", "")
+
+
 def table(head, rows):
     """Lines of a table."""
     return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]

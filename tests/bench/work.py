@@ -4,7 +4,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from bench.turns import contender, in_turns, judged, one, spread, table
+from bench.turns import contender, in_turns, judged, one, spread, table, why
 from support import hub_folders
 
 from pythia_course import suite
@@ -12,12 +12,15 @@ from pythia_course.tiny.sizes import LADDER
 
 STEPS = suite.steps("tiny-pythia")
 FEW = (0, 1, 2)  # steps of Pythia-160M that the hub of this machine has
+WHY = (
+    "a tiny model's pass takes milliseconds, and most of the time is `from_pretrained`, which builds every module anew, so "
+    "that a measure may do what it likes with its model; with Pythia-160M that hardly counts."
+)
 
 
-def sweeps(quick):
+def sweeps(quick, rounds):
     """Checkpoints a second, against a plain loop and against reading and forward passes alone."""
     tasks = [("tiny-pythia", STEPS, 128)] if quick else [("tiny-pythia", STEPS, 128), ("pythia-160m", FEW, 256)]
-    rounds = 2 if quick else 7
     yield "`sweep` of one attention score; plain is a loop over `from_pretrained`, the floor reads each file and runs"
     yield "each forward pass and does no more. Counted once the libraries are there and a checkpoint was measured;"
     yield f"medians of {rounds} processes each, in turns (least–most)."
@@ -35,9 +38,10 @@ def sweeps(quick):
         what = f"{name}, {len(steps)} checkpoints, {tokens} tokens"
         rows.append([what, *(spread(each[who], "a second") for who in ("floor", "plain", "ours")), reached])
     yield from table(["", "floor", "plain", "ours", "seconds of ours"], rows)
+    yield from why(rows, WHY)
 
 
-def training(quick):
+def training(quick, rounds):
     """Tokens a second of the trainer at each size, and of its matrix products alone."""
     sizes = [*LADDER][:3] if quick else [*LADDER]
     yield "Steps of 4,096 tokens by the recipe, one thread, and the floor: the matrix products of such a step alone,"
@@ -45,7 +49,7 @@ def training(quick):
     yield ""
     rows = []
     for name in sizes:
-        took = one(contender("training.py", name, 2 if quick else 3))
+        took = one(contender("training.py", name, 1 if quick else 3))
         ours, floor = (took["tokens"] / took[what] for what in ("step", "products"))
         cells = (took["numbers"], f"{ours:,.0f}", f"{floor:,.0f}", f"{floor / ours:.2f}")
         rows.append([name, f"{took['parameters']:,}", *cells])
@@ -59,7 +63,7 @@ LENGTHS = (32, 64, 128, 256, 512, 1024, 2048)
 LAYERS = (6, 12, 24)
 
 
-def growth(quick):
+def growth(quick, rounds):
     """Seconds and memory of a trace as prompts and models grow."""
     lengths = LENGTHS[:4] if quick else LENGTHS
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,8 @@
-"""The course: `lm.trace(ids)` as a learner writes it, which keeps queries, keys and values too."""
+"""The course: a trace of the same arrays."""
 
 from looking import NAME, compete
+
+ARRAYS = ("attention", "residual", "attn_out", "mlp_out", "logits")
 
 
 def open_model():
@@ -9,9 +11,9 @@ def open_model():
     return load(NAME.split("/")[1], dtype="float32")
 
 
-def look(lm, ids):
-    trace = lm.trace(ids)
-    return {name: getattr(trace, name) for name in ("attention", "residual", "attn_out", "mlp_out", "logits")}
+def look(lm, ids, keep=ARRAYS):
+    trace = lm.trace(ids, keep=keep)
+    return {name: getattr(trace, name) for name in ARRAYS}
 
 
 if __name__ == "__main__":
