@@ -35,9 +35,7 @@ WHY_TIME = (
     "the course's own modules and the tokenizer are 0.2 of the 9 seconds that a busy machine took for a start, and a "
     "trace copies every array into one with an axis for the layers, where plain hands over lists."
 )
-WHY_MEMORY = (
-    "the arrays are copied, layer by layer, into ones with an axis for the layers, and tokenizer and course are open."
-)
+WHY_MEMORY = "the course and its tokenizer are open too, and arrays are copied into ones with an axis for the layers."
 
 
 def commands(*arguments):

@@ -13,8 +13,8 @@ from pythia_course.tiny.sizes import LADDER
 STEPS = suite.steps("tiny-pythia")
 FEW = (0, 1, 2)  # steps of Pythia-160M that the hub of this machine has
 WHY = (
-    "a tiny model's pass takes milliseconds, and most of the time is `from_pretrained`, which builds every module anew, so "
-    "that a measure may do what it likes with its model; with Pythia-160M that hardly counts."
+    "a tiny model's pass takes milliseconds, most of the time is `from_pretrained`, which builds every module anew, "
+    "so that a measure may do what it likes with its model; with Pythia-160M that hardly counts."
 )
 
 
