@@ -65,12 +65,11 @@ def main():
         sys.exit(f"The others are not installed in {PEERS.parents[1]}: make bench does that.")
     with tempfile.TemporaryDirectory() as folder, Hub() as hub:
         os.environ |= surroundings(hub, Path(folder), names)
-        measured = {}
         for name in names:
             title, lines = SECTIONS[name]
-            measured[title] = list(shown(title, lines(asked.quick, rounds), asked.quick))
-    if not asked.quick:
-        write(measured)
+            measured = list(shown(title, lines(asked.quick, rounds), asked.quick))
+            if not asked.quick:
+                write({title: measured})
 
 
 def shown(title, lines, quick):
