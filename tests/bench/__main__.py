@@ -131,6 +131,7 @@ def surroundings(hub, folder, sections):
         hub_folders.write_gpt2(folder / "gpt2", **GPT2_124M)
         hub.repositories["openai-community/gpt2"] = {"main": folder / "gpt2"}
         fetch += "load('gpt2', dtype='float32')"
+    hub.hash_all()
     cache = {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "home"), "HF_HUB_CACHE": str(folder / "cache")}
     cache |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     subprocess.run([sys.executable, "-c", fetch], env=os.environ | cache, check=True)
