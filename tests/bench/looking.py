@@ -57,8 +57,8 @@ def looking(quick, rounds):
     yield f"the logits; float32, one thread. Medians of {rounds} processes each, in turns (least–most)."
     yield ""
     yield from table(["", *CONTENDERS, "ours"], found := list(rows(figures)))
-    yield ""
     yield from why(found, WHY_TIME)
+    yield ""
     yield "“ours, whole” is `lm.trace(ids)` as a learner writes it: queries, keys and values too."
     worst = {name: max(by_length.values()) for name, by_length in apart.items() if name != "ours"}
     said = ", ".join(f"{name} {value:.1g}" for name, value in worst.items())

@@ -72,7 +72,7 @@ def spread(values, unit="s"):
 def why(rows, text):
     """The lines that say why a goal in these rows is missed, where one is."""
     if any("missed" in cell for row in rows for cell in row):
-        yield from ("", f"Why: {text}", "")
+        yield from ("", f"Why: {text}")
 
 
 def table(head, rows):

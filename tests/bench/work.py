@@ -79,9 +79,24 @@ def growth(quick, rounds):
         ["tokens", "time", "a token", "memory", "attention"], [grown(took[12], length) for length in lengths]
     )
     yield ""
+    yield bend(took[12], lengths)
+    yield ""
     yield "The same block in fewer and more layers, 256 tokens:"
     yield ""
     yield from table(["layers", "time", "a token", "memory", "attention"], [grown(took[n], 256, n) for n in LAYERS])
+
+
+def bend(took, lengths):
+    """Where the attention, which grows with the square of the length, takes over."""
+    cheapest = min(lengths, key=lambda length: took[f"{length} seconds"] / length)
+    longest = lengths[-1]
+    times = took[f"{longest} seconds"] / took[f"{longest // 2} seconds"]
+    share = 4 * 12 * 12 * longest**2 / took[f"{longest} bytes"]
+    return (
+        f"It bends at {cheapest:,} tokens, where a token costs least: before, each pass costs something whatever its "
+        f"length; after, attention grows with its square. From {longest // 2:,} to {longest:,} tokens time grows "
+        f"{times:.1f}-fold, and of the memory at {longest:,} the attention matrices are {share:.0%}."
+    )
 
 
 def grown(took, length, layers=None):
