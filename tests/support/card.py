@@ -24,7 +24,7 @@ class Card(TorchDispatchMode):
         if name == "_to_copy" and there == [True] and to == "cpu":
             return self._note("wait", torch.zeros(args[0].shape, dtype=kwargs.get("dtype") or args[0].dtype))
         if name == "copy_" and there[:2] == [False, True]:
-            return self._note("wait", args[0])
+            return self._note("wait", args[0].zero_())
         if name in WAITS and any(there):
             return self._note("wait", False if name == "equal" else 0.0)
         if to == "meta" and not any(there) and tensors:
