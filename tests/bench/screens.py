@@ -29,7 +29,7 @@ def heads(quick, rounds):
         cells = [f"{size[name] / 1e6:,.2f} MB, {spread(figures[name]['seconds'])}" for name in who]
         rows.append([f"{length} tokens", *cells, f"{part(size, 30)}; {part(took, 5)}"])
     yield from table(["", "bertviz", "ours", "with a still picture", "ours: bytes; time to build"], rows)
-    yield from why(rows, "at 20 tokens half of what is sent is code and labels, which do not grow with the prompt.")
+    yield from why(rows, "at 20 tokens most of what is sent is code and labels, which do not grow with the prompt.")
 
 
 def part(values, goal):
