@@ -14,6 +14,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 test check costs browser notebooks: export OMP_NUM_THREADS ?= 1
 # A file of tests goes to one of two processes, the dearest first (tests/support/costs.json).
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
+PEERS := "transformer-lens==4.3.*" "nnsight==0.8.*" "bertviz==1.4.*"
 NBVAL := --nbval-current-env --nbval-cell-timeout=120
 
 .PHONY: help lab labs test check costs browser notebooks claims pictures rooms api bench lint train clean
@@ -53,8 +54,8 @@ rooms: $(VENV)/.ready-test  ## draw the picture of docs/architecture.md anew, fr
 api: $(VENV)/.ready-test  ## write docs/api.md anew, from the docstrings
 	$(BIN)/python docs/api.py
 
-bench: $(VENV)/.ready-test  ## measure memory and time anew and write docs/measurements.md (root, Linux; some 20 minutes)
-	$(BIN)/python tests/bench.py
+bench: $(VENV)/.ready-test $(VENV)/peers/.ready  ## write docs/measurements.md anew (root, Linux; 15 minutes; QUICK=1: one, only printed)
+	cd tests && ../$(BIN)/python -m bench $(if $(QUICK),--quick) $(ONLY)
 
 lint: $(VENV)/.ready-test  ## check the code and the notebooks with ruff
 	$(BIN)/ruff check .
@@ -74,6 +75,13 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 $(VENV)/.ready-test: pyproject.toml constraints.txt
 	$(call install,.[test])
 	@touch $(VENV)/.ready $@
+
+# What the course is measured beside, each pulling in what it likes but the same torch; no part of the course needs it.
+$(VENV)/peers/.ready: constraints.txt
+	@$(PYTHON) -m venv $(VENV)/peers
+	@grep '^torch==' constraints.txt > $(VENV)/peers/torch.txt
+	$(VENV)/peers/bin/python -m pip install -c $(VENV)/peers/torch.txt torch $(PEERS)
+	@touch $@
 
 define install
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from pythia_course.inside.anatomy import FAMILIES
 from pythia_course.inside.with_blocks import Block
+from pythia_course.machine.devices import room
 
 if TYPE_CHECKING:
     import torch
@@ -62,10 +63,16 @@ def _switches(parts, devices, to):
 
 
 class Recorder:
-    """Hooks that copy what passes by into arrays with a leading layer axis."""
+    """Hooks that copy what passes by into arrays with a leading layer axis.
 
-    def __init__(self, spec, model, fields):
-        self.fields, self.spec, self.model = set(fields), spec, model
+    Each copy from a graphics card to memory waits until the card has done all that it was asked to.  So where the card
+    has room to spare, the arrays are put together there, and each is copied once, after the pass.
+    """
+
+    def __init__(self, spec, model, fields, size):
+        """size: bytes of all the arrays in float32."""
+        self.fields, self.spec, self.model, self.size = set(fields), spec, model, size
+        self.device = None  # where the arrays are put together; the first value decides
         self.anatomy = FAMILIES[spec.family]
         self.rotation = None  # (cos, sin)
         self.kept, self.seen = {}, set()
@@ -129,7 +136,7 @@ class Recorder:
                 self.keep(name, number, piece, dtype=piece.dtype)
 
     def see_rotation(self, module, args, out):
-        self.rotation = tuple(part.cpu() for part in out)
+        self.rotation = out
 
     def keep(self, name, index, value, *, count=None, dtype=None):
         """Copy one layer's value into its place, so that never more than one layer is held twice."""
@@ -141,19 +148,26 @@ class Recorder:
                 "before, and have the hook use what came out."
             )
         self.seen.add((name, index))
+        self.device = self.device or self.place_for_all(value.device)
         if name not in self.kept:
             shape = (count or self.spec.layers, *value.shape)
-            self.kept[name] = torch.empty(shape, dtype=dtype or torch.float32)
+            self.kept[name] = torch.empty(shape, dtype=dtype or torch.float32, device=self.device)
         self.kept[name][index] = value
 
+    def place_for_all(self, device):
+        """The card that the model is on, while it has room to spare; else the CPU."""
+        import torch
+
+        return device if device.type != "cpu" and self.size < room(device) / 4 else torch.device("cpu")
+
     def arrays(self) -> dict[str, torch.Tensor]:
-        """Everything kept, in float32, with queries and keys both as projected and as used in the scores."""
+        """The wanted fields, float32 on the CPU: queries and keys as used in the scores, and unrotated as projected."""
         found = dict(self.kept)
         for name in self.projected & {"queries", "keys"}:
             found[f"{name}_unrotated"] = found[name]
         if self.rotation:
             from transformers.models.gpt_neox.modeling_gpt_neox import apply_rotary_pos_emb
 
-            turned = apply_rotary_pos_emb(found["queries"], found["keys"], *self.rotation)
-            found["queries"], found["keys"] = turned
-        return {name: array.float() for name, array in found.items()}
+            turned = (part.to(self.device) for part in self.rotation)
+            found["queries"], found["keys"] = apply_rotary_pos_emb(found["queries"], found["keys"], *turned)
+        return {name: found[name].cpu().float() for name in self.fields & found.keys()}

@@ -105,7 +105,8 @@ class LanguageModel(Loaded):
         if "attention" in fields and self.model.config._attn_implementation != "eager":
             raise ValueError(ONLY_EAGER)
         ids = self._readable(text, fields)
-        recorder = Recorder(self.spec, self.model, fields)
+        size = sum(bytes_kept(self.spec, len(ids), fields).values())
+        recorder = Recorder(self.spec, self.model, fields, size)
         with hooks(recorder.places()):
             logits = self._forward(ids, every_position="logits" in fields)
         arrays = recorder.arrays()
@@ -196,7 +197,7 @@ class LanguageModel(Loaded):
         """Logits (position, vocab), of the last position only where that is enough."""
         ids = ids[None].to(self.input_device)  # (batch, position)
         run = partial(self.model, ids, use_cache=False, return_dict=True, logits_to_keep=0 if every_position else 1)
-        return run_quietly(self.model, run).logits[0].float().cpu()
+        return run_quietly(self.model, run).logits[0].cpu().float()
 
 
 def _fields_to_keep(keep, unrotated: bool) -> list[str]:

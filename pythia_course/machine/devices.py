@@ -21,10 +21,10 @@ class Placement:
     def room(self) -> int:
         """Bytes that a model's weights may take there."""
         if self.device_map == AUTO:
-            return sum(map(_room, ["cpu", *_cards()]))
+            return sum(map(room, ["cpu", *_cards()]))
         if self.device_map:
-            return sum(map(_room, {str(device) for device in self.device_map.values()}))
-        return min(_room(self.device), _room("cpu"))  # it passes through the memory
+            return sum(map(room, {str(device) for device in self.device_map.values()}))
+        return min(room(self.device), room("cpu"))  # it passes through the memory
 
 
 def placement(device) -> Placement:
@@ -88,10 +88,13 @@ def _cards() -> list[str]:
     return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
 
 
-def _room(device: str) -> int:
-    """Bytes that weights may take on one device; a Mac's card shares the machine's memory."""
+def room(device) -> int:
+    """Bytes that arrays may still take on one device; a Mac's card shares the machine's memory."""
+    device = str(device)
     if device.startswith("cuda") or device.isdecimal():
         import torch
 
-        return torch.cuda.mem_get_info(int(device.removeprefix("cuda").removeprefix(":") or 0))[0]
+        number = int(device.removeprefix("cuda").removeprefix(":") or 0)
+        kept_for_later = torch.cuda.memory_reserved(number) - torch.cuda.memory_allocated(number)
+        return torch.cuda.mem_get_info(number)[0] + kept_for_later
     return memory_for_weights()

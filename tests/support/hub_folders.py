@@ -47,8 +47,11 @@ GPT_NEO = {
 }  # fmt: skip
 
 
-def write_pythia(folder, seed=0, **fields):
-    """float16, `embed_out`, and per layer the buffers `bias`, `masked_bias` and `rotary_emb.inv_freq`."""
+def write_pythia(folder, seed=0, spread=0.2, **fields):
+    """float16, `embed_out`, and per layer the buffers `bias`, `masked_bias` and `rotary_emb.inv_freq`.
+
+    spread: the weights of matrices lie between -spread and spread.
+    """
     config = PYTHIA | fields
     width, inner, vocab = config["hidden_size"], config["intermediate_size"], config["vocab_size"]
     shapes = {"gpt_neox.embed_in.weight": (vocab, width), "embed_out.weight": (vocab, width)}
@@ -60,7 +63,7 @@ def write_pythia(folder, seed=0, **fields):
         shapes |= _linear(f"{at}.attention.dense", width, width)
         shapes |= _linear(f"{at}.mlp.dense_h_to_4h", width, inner)
         shapes |= _linear(f"{at}.mlp.dense_4h_to_h", inner, width)
-    tensors = _random(shapes, seed, torch.float16)
+    tensors = _random(shapes, seed, torch.float16, spread)
     turning = int(width // config["num_attention_heads"] * config["rotary_pct"])
     frequencies = 1 / (config["rotary_emb_base"] ** (torch.arange(0, turning, 2) / turning))
     for layer in range(config["num_hidden_layers"]):
@@ -152,13 +155,13 @@ def _linear(name, size_in, size_out):
     return {f"{name}.weight": (size_out, size_in), f"{name}.bias": (size_out,)}
 
 
-def _random(shapes, seed, dtype):
+def _random(shapes, seed, dtype, spread=0.2):
     """Uniform draws, around 1 for the scale of a LayerNorm and around 0 for the rest."""
     generator = torch.Generator().manual_seed(seed)
     tensors = {}
     for name, shape in shapes.items():
         middle = 1 if name.endswith("weight") and len(shape) == 1 else 0
-        draws = torch.empty(shape).uniform_(-0.2, 0.2, generator=generator)
+        draws = torch.empty(shape).uniform_(-spread, spread, generator=generator)
         tensors[name] = draws.add_(middle).to(dtype)
     return tensors
 

@@ -93,6 +93,12 @@ class Hub(ThreadingHTTPServer):
             entry["lfs"] = {"oid": sha256, "size": size, "pointerSize": 134}
         return entry
 
+    def hash_all(self):
+        """Hash every file now, so that no request waits for it: large ones take seconds on a busy machine."""
+        for folder in {folder for branches in self.repositories.values() for folder in branches.values()}:
+            for path in filter(Path.is_file, folder.rglob("*")):
+                self._digest(path)
+
     def _digest(self, path: Path) -> tuple[str, str]:
         """(git's blob id, sha256), computed once for each version of a file."""
         stat = path.stat()

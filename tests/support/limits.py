@@ -51,9 +51,9 @@ def entering(command, folder: Path | None = None) -> list[str]:
     return list(command) if folder is None else [*enter, *command]
 
 
-def run(command, folder: Path | None = None, **options) -> subprocess.CompletedProcess:
+def run(command, folder: Path | None = None, python=sys.executable, **options) -> subprocess.CompletedProcess:
     """Run a Python command line inside a cgroup; without one, free."""
-    return run_program([sys.executable, *command], folder, **options)
+    return run_program([python, *command], folder, **options)
 
 
 def run_program(command, folder: Path | None = None, **options) -> subprocess.CompletedProcess:
