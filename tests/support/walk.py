@@ -144,8 +144,9 @@ def violations(page, roots, name):
 
 
 def change_theme(page, theme):
+    """Change it, and wait until the curtain that JupyterLab draws over the page meanwhile is gone."""
     page.evaluate("(theme) => jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
-    wait(page, f"document.body.dataset.jpThemeName === '{theme}'")
+    wait(page, f"document.body.dataset.jpThemeName === '{theme}' && !document.getElementById('jupyterlab-splash')")
 
 
 def resize(page, size):
