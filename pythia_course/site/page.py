@@ -1,6 +1,7 @@
 """One HTML file with a tiny model inside: type a sentence and watch attention move, on any computer with a browser.
 
 A content security policy lets the page run its own script, known by its hash, and ask nobody for anything.
+`offered` is what the playground shows and reads, here as in the site of many files (`folder.py`).
 """
 
 import base64
@@ -47,18 +48,39 @@ def write_page(out: Path, name: str = "tiny-pythia", step: int | None = None) ->
 def page_text(name: str = "tiny-pythia", step: int | None = None) -> str:
     """The page of a model that ships, at its last checkpoint or another."""
     name, files = suite.short_name(name), live.model_files(name, step)
-    spec = _spec(name, files["config"])
-    code, look = f"\n{script(FOLDER / 'page.js')}", f"\n{style(FOLDER / 'page.css')}"
+    code = f"\n{script(FOLDER / 'page.js')}"
+    look = f"\n{style(FOLDER / 'page.css', FOLDER / 'playground.css')}"
+    step = suite.steps(name)[-1] if step is None else step
+    data = offered({name: [step]}) | {"config": files["config"].read_text(encoding="utf-8")}
     return PAGE.format(
         policy=_policy(code, look),
         name=html.escape(name),
-        parameters=suite.total(spec),
+        parameters=suite.total(_spec(name)),
         style=look,
-        data=_data(spec, files),
+        data=json.dumps(data).replace("<", "\\u003c"),  # no HTML can end it
         worker=script(live.FOLDER / "worker.js"),
         weights=base64.b64encode(files["weights"].read_bytes()).decode("ascii"),
         script=code,
     )
+
+
+def offered(steps: dict[str, list[int]]) -> dict:
+    """What the playground is told of these models, {name: its steps}, the first of which it shows at first."""
+    from transformers import AutoTokenizer
+
+    from pythia_course.plots.labels import token_labels
+
+    specs = {name: _spec(name) for name in steps}
+    first = next(iter(specs.values()))
+    models = {name: {"layers": s.layers, "heads": s.heads, "steps": list(steps[name])} for name, s in specs.items()}
+    return {
+        "models": models,
+        "model": first.name,
+        "prompt": PROMPT,
+        "labels": token_labels(AutoTokenizer.from_pretrained(suite.TINY_TOKENIZER), range(first.vocab)),
+        "colors": base64.b64encode(color_table()).decode("ascii"),
+        "tokenizer": (suite.TINY_TOKENIZER / "tokenizer.json").read_text(encoding="utf-8"),
+    }
 
 
 def _policy(code: str, look: str) -> str:
@@ -70,25 +92,7 @@ def _policy(code: str, look: str) -> str:
     )
 
 
-def _spec(name: str, config: Path) -> suite.Spec:
+def _spec(name: str) -> suite.Spec:
     from transformers import AutoConfig
 
-    return suite.spec_from_config(AutoConfig.from_pretrained(config.parent), name)
-
-
-def _data(spec: suite.Spec, files) -> str:
-    """What the script reads, as JSON that no HTML can end."""
-    from transformers import AutoTokenizer
-
-    from pythia_course.plots.labels import token_labels
-
-    data = {
-        "name": spec.name,
-        "layers": spec.layers,
-        "heads": spec.heads,
-        "prompt": PROMPT,
-        "labels": token_labels(AutoTokenizer.from_pretrained(suite.TINY_TOKENIZER), range(spec.vocab)),
-        "colors": base64.b64encode(color_table()).decode("ascii"),
-        "files": {what: files[what].read_text(encoding="utf-8") for what in ("config", "tokenizer")},
-    }
-    return json.dumps(data).replace("<", "\\u003c")
+    return suite.spec_from_config(AutoConfig.from_pretrained(live.model_files(name)["config"].parent), name)
