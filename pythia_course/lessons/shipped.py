@@ -20,7 +20,7 @@ def lessons() -> dict[str, Path]:
     if is_clone(clone):
         found = {path.relative_to(clone).as_posix(): path for pattern in LESSONS for path in clone.glob(pattern)}
     else:
-        found = {name: path for name, path in _data().items() if name.startswith(("notebooks/", "docs/"))}
+        found = {name: path for name, path in _data().items() if name.startswith("notebooks/") or name in LESSONS}
     if FIRST not in found:
         raise LessonsMissing(
             f"This installation has no lessons ({PACKAGE}): install the course again, "
@@ -31,8 +31,16 @@ def lessons() -> dict[str, Path]:
 
 def tested_set() -> Path | None:
     """The file of the exact versions that the tests ran with, if it came along."""
-    beside = PACKAGE.parent / "constraints.txt"
-    return beside if is_clone(PACKAGE.parent) else _data().get("constraints.txt")
+    return _beside("constraints.txt")
+
+
+def reference() -> Path | None:
+    """The page of public names, docs/api.md, if it came along."""
+    return _beside("docs/api.md")
+
+
+def _beside(name: str) -> Path | None:
+    return PACKAGE.parent / name if is_clone(PACKAGE.parent) else _data().get(name)
 
 
 def is_clone(folder: Path) -> bool:

@@ -4,11 +4,11 @@
 import { HeadMap, drawHead, headSize, looksAt, nameOf, palette } from "../widgets/common/attention.js";
 import { HIDDEN, make, stepOf, within } from "../widgets/common/elements.js";
 import { Engine } from "../live/engine.js";
+import { decoded } from "./held.js";
 import { readLink, writeLink } from "./link.js";
 
 const MOST_NEXT = 8, THUMBNAIL = 64, QUIET = 400; // tokens listed; pixels; milliseconds before a picture is read out
 const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}%`;
-export const decoded = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 
 // offered: { models: {name: {layers, heads, steps}}, labels, colors, prompt, model, tokenizer };
 // fetched(model, step): a promise of that checkpoint's { config, weights }, texts and base64.

@@ -1,0 +1,183 @@
+"""The course as a folder of static files: lessons, glossary, public names, search, and a playground in front.
+
+It needs no server, no network and no kernel, and opens from a disk. Lessons and their pictures are as stored in the
+notebooks; `lessons.py` renders them and `alive.py` computes what their widgets hold.
+"""
+
+import re
+from functools import cache
+from html import escape
+from importlib.metadata import PackageNotFoundError, metadata
+from pathlib import Path, PurePosixPath
+
+from bs4 import BeautifulSoup
+
+from pythia_course import live, suite
+from pythia_course.lessons import shipped
+from pythia_course.site import bundle, page
+from pythia_course.site.lessons import Lesson, finish, lesson, markdown
+from pythia_course.widgets.common.code import script, style
+
+FOLDER = Path(__file__).parent
+SITE = [("index.html", "Pythia Course"), ("index.html#lessons", "Lessons"), ("glossary.html", "Glossary"),
+        ("api.html", "Public names"), ("search.html", "Search")]  # fmt: skip
+POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; style-src-attr 'unsafe-inline'; "
+    "img-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'"
+)
+MARK = '<meta name="generator" content="pythia-course">'
+SEARCH = """\
+<h1>Search</h1>
+<p><label for="words">Words that a section must have</label> <input id="words" type="search" autocomplete="off"></p>
+<p id="said" role="status"></p>
+<ol id="found"></ol>
+"""
+
+
+def write_site(out: Path, only: list[str] | None = None, steps: dict | None = None, with_widgets: bool = True) -> int:
+    """Write the site into this folder, new, empty or an earlier site's; gives how many bytes.
+
+    only: beginnings of the lessons' names, for a part of them.  steps: {model: its steps} for the playground, by
+    default of all that ship.  with_widgets: False leaves their pictures and runs nothing.
+    Raises FileExistsError where the folder holds something else, LessonsMissing, OSError.
+    """
+    out = Path(out)
+    if out.exists() and any(out.iterdir()) and MARK not in _text(out / "index.html"):
+        raise FileExistsError(f"{out} holds other things than a site of this course: name a new folder.")
+    steps = steps or {name: list(suite.steps(name)) for name in suite.SHIPPED}
+    files = _pages(_lessons(only, with_widgets)) | _playground(steps)
+    size = 0
+    for name, content in files.items():
+        path = out / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        size += path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+    return size
+
+
+def _text(path):
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _lessons(only, with_widgets) -> list[Lesson]:
+    found = shipped.lessons()
+    names = [name for name in found if re.fullmatch(r"notebooks/\d\d_\w+\.ipynb", name)]
+    chosen = [name for name in names if only is None or PurePosixPath(name).stem.startswith(tuple(only))]
+    solution = lambda name: found.get(name.replace("notebooks/", "notebooks/solutions/"))  # noqa: E731
+    return [lesson(PurePosixPath(name).stem, found[name], solution(name), with_widgets) for name in chosen]
+
+
+def _pages(lessons) -> dict:
+    """{file: content} of all but the playground's data."""
+    turns = [{"file": f"{each.name}.html", "title": each.title} for each in lessons]
+    files = {"files/site.css": "", ".nojekyll": ""}
+    bodies = {}
+    styles = {}
+    for number, each in enumerate(lessons):
+        files |= each.pictures
+        for key, one in each.widgets.items():
+            files[f"files/{key}.js"] = bundle.held(key, bundle.traits(one))
+            files[f"files/{one.kind}.js"] = bundle.widget(one.kind, one.module)
+            styles[one.kind] = one.style.removeprefix(style())
+        kinds = {one.kind for one in each.widgets.values()}
+        scripts = [f"files/{name}.js" for name in (*sorted(kinds), *each.widgets, *(["lesson"] if kinds else ()))]
+        bodies[f"{each.name}.html"] = each.title, each.body
+        around = {"previous": turns[number - 1] if number else None, "next": (turns + [None])[number + 1]}
+        files[f"{each.name}.html"] = _page(f"{each.name}.html", each.title, each.body, kind="lesson", scripts=scripts, sections=each.sections, **around)
+    for file, title, body in [("glossary.html", "Glossary", _glossary(lessons)), ("api.html", "Public names", _api())]:
+        bodies[file] = title, body
+        files[file] = _page(file, title, body, kind="reference")
+    files["search.html"] = _page("search.html", "Search", SEARCH, kind="search", scripts=["files/words.js", "files/search.js"])
+    files["index.html"] = _page("index.html", "Pythia Course", _front(turns), kind="front", scripts=["files/playground.js", "files/front.js"])
+    files["files/words.js"] = bundle.held("search", [s for file, (title, body) in bodies.items() for s in _sections(file, title, body)])
+    files["files/site.css"] = style(FOLDER / "site.css", FOLDER / "playground.css") + "".join(styles.values())
+    for name in ("front", "lesson", "search"):
+        files[f"files/{name}.js"] = f'(() => {{ "use strict";\n{script(FOLDER / f"{name}.js")}}})();\n'
+    return files
+
+
+def _playground(steps) -> dict:
+    """{file: content} of its models, a file a checkpoint, and of what all of them share."""
+    shared = page.offered(steps) | {"worker": script(live.FOLDER / "worker.js")}
+    files = {"files/playground.js": bundle.held("playground", shared)}
+    for name, ones in steps.items():
+        for step in ones:
+            found = live.model_files(name, step)
+            model = {"config": found["config"].read_text(encoding="utf-8"), "weights": found["weights"].read_bytes()}
+            files[f"models/{name}-{step}.js"] = bundle.held(f"{name}-{step}", model)
+    return files
+
+
+def _page(file, title, body, **around) -> str:
+    given = {"policy": POLICY, "site": SITE, "scripts": [], "footer": _footer()} | around
+    return _template().render(file=file, title=title, body=body, **given)
+
+
+@cache
+def _template():
+    from jinja2 import Environment, FileSystemLoader
+
+    folder = Environment(loader=FileSystemLoader(FOLDER / "template"), autoescape=True, trim_blocks=False)
+    return folder.get_template("page.html.j2")
+
+
+def _front(turns):
+    rows = "".join(f'<li><a href="{each["file"]}">{escape(each["title"])}</a></li>\n' for each in turns)
+    binder = repository().replace("https://github.com/", "https://mybinder.org/v2/gh/") + "/HEAD?labpath=notebooks%2F00_start_here.ipynb"
+    text = _text(FOLDER / "front.html").replace("LESSONS", f'<ol class="lessons">\n{rows}</ol>')
+    return text.replace("BINDER", escape(binder)).replace("REPOSITORY", escape(repository()))
+
+
+def _footer():
+    return f'Pythia Course, <a href="{escape(repository())}">source</a>, Apache-2.0. This page asks nobody for anything and keeps nothing.'
+
+
+def repository() -> str:
+    """The address of the course's repository, as the package names it."""
+    try:
+        urls = dict(line.split(", ", 1) for line in metadata("pythia-course").get_all("Project-URL") or ())
+    except PackageNotFoundError:
+        urls = {}
+    return urls.get("Repository", "https://github.com")
+
+
+def _glossary(lessons):
+    """The glossary; its words can be linked to, and its numbers lead to the lessons."""
+    soup, files = markdown(_text(shipped.lessons()["docs/glossary.md"])), {each.name[:2]: f"{each.name}.html" for each in lessons}
+    for row in soup.tbody.find_all("tr"):
+        word, _, number = row.find_all("td")
+        row["id"] = re.sub(r"\W+", "-", word.get_text().lower()).strip("-")
+        if file := files.get(number.get_text().strip()):
+            link = soup.new_tag("a", href=file)
+            link.string = number.get_text().strip()
+            number.clear()
+            number.append(link)
+    finish(soup, {})
+    return str(soup)
+
+
+def _api():
+    """docs/api.md; each name can be linked to."""
+    soup, taken = markdown(_text(shipped.reference())), set()
+    for heading in soup.find_all(["h2", "h3"]):
+        name = re.match(r"[\w.]+", heading.get_text())[0]
+        heading["id"] = name if name not in taken else f"{name}-{len(taken)}"
+        taken.add(heading["id"])
+    finish(soup, {})
+    return str(soup)
+
+
+def _sections(file, title, body):
+    """What search looks through: a page's prose, from heading to heading, without code and outputs."""
+    soup = BeautifulSoup(body, "html.parser")
+    for tag in soup.find_all(class_=["code_cell", "input_area"]):
+        tag.decompose()
+    found, heading, id, words = [], title, "", []
+    for piece in soup.find_all(["h1", "h2", "h3", "p", "li", "td", "pre"]):
+        if piece.name in ("h1", "h2", "h3"):
+            found.append((heading, id, words))
+            heading, id, words = piece.get_text(" ", strip=True), piece.get("id", ""), []
+        elif not piece.find(["p", "li", "td"]):
+            words.append(piece.get_text(" ", strip=True))
+    found.append((heading, id, words))
+    told = [(heading, id, re.sub(r"\s+", " ", " ".join(words))) for heading, id, words in found]
+    return [{"page": file, "title": title, "heading": h, "id": i, "text": t} for h, i, t in told if t]
