@@ -11,13 +11,13 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 # Two kernels run side by side on two cores: one thread each. OMP_NUM_THREADS=2 make test tries another number.
-test check costs browser notebooks: export OMP_NUM_THREADS ?= 1
+test check costs browser notebooks site: export OMP_NUM_THREADS ?= 1
 # A file of tests goes to one of two processes, the dearest first (tests/support/costs.json).
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 PEERS := "transformer-lens==4.3.*" "nnsight==0.8.*" "bertviz==1.4.*"
 NBVAL := --nbval-current-env --nbval-cell-timeout=120
 
-.PHONY: help lab labs test check costs browser notebooks claims pictures rooms api bench lint train clean
+.PHONY: help lab labs site test check costs browser notebooks claims pictures rooms api bench lint train clean
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
@@ -41,6 +41,10 @@ notebooks: $(VENV)/.ready-test  ## run every notebook anew and store its outputs
 
 labs: $(VENV)/.ready-test  ## make assignments for nbgrader in the new folder labs (OUT=labs)
 	$(BIN)/python -m pythia_course labs $(OUT)
+
+site: OUT = site
+site: $(VENV)/.ready  ## write the course as a web site into the folder site (OUT=site)
+	$(BIN)/python -m pythia_course site $(OUT)
 
 claims: $(VENV)/.ready-test  ## list the sentences of the lessons with no test, source or cell behind them
 	$(BIN)/python tests/support/claims.py

@@ -7,7 +7,7 @@ import sys
 import threading
 from importlib.metadata import PackageNotFoundError, version
 
-from pythia_course.commands import UsageError, doctor, free, lab, labs, listing, page, prefetch, progress, say
+from pythia_course.commands import UsageError, doctor, free, lab, labs, listing, page, prefetch, progress, say, site
 from pythia_course.errors import ModelNotFound, ModelRefused, StepNotFound
 
 EPILOG = """\
@@ -99,13 +99,13 @@ def _leave(code: int) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pythia-course",
-        description="Open the course, check a machine, fetch, see and free models, make assignments and a web page.",
+        description="Open the course, check a machine, fetch, see and free models, make assignments, a web page or a site.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"pythia-course {_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (lab, progress, doctor, prefetch, listing, free, labs, page):
+    for command in (lab, progress, doctor, prefetch, listing, free, labs, page, site):
         command.add_to(commands)
     return parser
 

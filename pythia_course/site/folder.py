@@ -5,6 +5,7 @@ notebooks; `lessons.py` renders them and `alive.py` computes what their widgets 
 """
 
 import re
+import tomllib
 from functools import cache
 from html import escape
 from importlib.metadata import PackageNotFoundError, metadata
@@ -13,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from bs4 import BeautifulSoup
 
 from pythia_course import live, suite
+from pythia_course.errors import LessonsMissing
 from pythia_course.lessons import shipped
 from pythia_course.site import bundle, page
 from pythia_course.site.lessons import Lesson, finish, lesson, markdown
@@ -34,18 +36,18 @@ SEARCH = """\
 """
 
 
-def write_site(out: Path, only: list[str] | None = None, steps: dict | None = None, with_widgets: bool = True) -> int:
+def write_site(out: Path, steps: dict[str, list[int]] | None = None, alive: tuple[str, ...] = ("",)) -> int:
     """Write the site into this folder, new, empty or an earlier site's; gives how many bytes.
 
-    only: beginnings of the lessons' names, for a part of them.  steps: {model: its steps} for the playground, by
-    default of all that ship.  with_widgets: False leaves their pictures and runs nothing.
+    steps: {model: its steps} of the playground, by default of all that ship.  alive: how the names of lessons begin in
+    which cells are run for what their widgets hold, by default all; elsewhere the widgets' pictures stand.
     Raises FileExistsError where the folder holds something else, LessonsMissing, OSError.
     """
     out = Path(out)
     if out.exists() and any(out.iterdir()) and MARK not in _text(out / "index.html"):
         raise FileExistsError(f"{out} holds other things than a site of this course: name a new folder.")
     steps = steps or {name: list(suite.steps(name)) for name in suite.SHIPPED}
-    files = _pages(_lessons(only, with_widgets)) | _playground(steps)
+    files = _pages(_lessons(alive)) | _playground(steps)
     size = 0
     for name, content in files.items():
         path = out / name
@@ -58,18 +60,18 @@ def _text(path):
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
-def _lessons(only, with_widgets) -> list[Lesson]:
-    found = shipped.lessons()
-    names = [name for name in found if re.fullmatch(r"notebooks/\d\d_\w+\.ipynb", name)]
-    chosen = [name for name in names if only is None or PurePosixPath(name).stem.startswith(tuple(only))]
-    solution = lambda name: found.get(name.replace("notebooks/", "notebooks/solutions/"))  # noqa: E731
-    return [lesson(PurePosixPath(name).stem, found[name], solution(name), with_widgets) for name in chosen]
+def _lessons(alive) -> list[Lesson]:
+    found, lessons = shipped.lessons(), []
+    for name in (PurePosixPath(name).stem for name in found if re.fullmatch(r"notebooks/\d\d_\w+\.ipynb", name)):
+        solution = found.get(f"notebooks/solutions/{name}.ipynb")
+        lessons.append(lesson(name, found[f"notebooks/{name}.ipynb"], solution, name.startswith(alive)))
+    return lessons
 
 
 def _pages(lessons) -> dict:
     """{file: content} of all but the playground's data."""
     turns = [{"file": f"{each.name}.html", "title": each.title} for each in lessons]
-    files = {"files/site.css": "", ".nojekyll": ""}
+    files = {".nojekyll": "", "files/site.js": script(FOLDER / "site.js")}
     bodies = {}
     styles = {}
     for number, each in enumerate(lessons):
@@ -132,12 +134,14 @@ def _footer():
 
 
 def repository() -> str:
-    """The address of the course's repository, as the package names it."""
+    """The address of the course's repository, as pyproject.toml names it."""
+    beside = shipped.PACKAGE.parent
+    if shipped.is_clone(beside):
+        return tomllib.loads(_text(beside / "pyproject.toml"))["project"]["urls"]["Repository"]
     try:
-        urls = dict(line.split(", ", 1) for line in metadata("pythia-course").get_all("Project-URL") or ())
+        return dict(line.split(", ", 1) for line in metadata("pythia-course").get_all("Project-URL"))["Repository"]
     except PackageNotFoundError:
-        urls = {}
-    return urls.get("Repository", "https://github.com")
+        raise LessonsMissing("The course is not installed, so that nobody knows where it comes from.") from None
 
 
 def _glossary(lessons):
@@ -163,6 +167,8 @@ def _api():
         heading["id"] = name if name not in taken else f"{name}-{len(taken)}"
         taken.add(heading["id"])
     finish(soup, {})
+    for link in soup.find_all("a", href=re.compile(r"^[\w-]+\.md$")):
+        link["href"] = f"{repository()}/blob/HEAD/docs/{link['href']}"
     return str(soup)
 
 

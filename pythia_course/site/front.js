@@ -14,7 +14,11 @@ const arrived = (key, file) => new Promise((resolve, reject) => {
 async function begin() {
   const place = document.getElementById("playground"), { worker, ...offered } = PYTHIA.held.playground;
   const thread = new Worker(URL.createObjectURL(new Blob([worker], { type: "text/javascript" })));
-  const playground = new Playground(offered, thread, (name, step) => arrived(`${name}-${step}`, `models/${name}-${step}.js`));
+  const fetched = async (name, step) => {
+    const { config, weights } = await arrived(`${name}-${step}`, `models/${name}-${step}.js`);
+    return { config, weights: weights.base64 };
+  };
+  const playground = new Playground(offered, thread, fetched);
   place.replaceChildren(playground.root);
   addEventListener("hashchange", () => { if (location.hash.includes("=")) playground.follow(location.hash); });
   await playground.follow(location.hash);

@@ -139,7 +139,10 @@ def markdown(text: str) -> BeautifulSoup:
     """A page of Markdown, as nbconvert reads it."""
     from nbconvert.filters import markdown2html
 
-    return BeautifulSoup(markdown2html(text), "html.parser")
+    soup = BeautifulSoup(markdown2html(text), "html.parser")
+    for link in soup.find_all("a", class_="anchor-link"):
+        link.decompose()
+    return soup
 
 
 def finish(soup: BeautifulSoup, pictures: dict) -> None:
