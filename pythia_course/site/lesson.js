@@ -1,9 +1,10 @@
 // Widgets in a lesson's page. Each module gets what ipywidgets would give it, a model with traits, and an element.
 
-import { decoded } from "./held.js";
+import { arrived, checkpoint, decoded } from "./held.js";
 import { make } from "../widgets/common/elements.js";
 
-// As much of a Backbone model as anywidgets use. Nobody listens behind it: what is saved is saved here.
+// As much of a Backbone model as anywidgets use. No kernel is behind it: what is saved is saved here, and of what a widget
+// asks Python, the page answers what it has itself.
 class Traits {
   constructor(values) {
     this.values = values;
@@ -17,9 +18,11 @@ class Traits {
   set(name, value) {
     if (this.values[name] === value) return;
     this.values[name] = value;
-    for (const event of [`change:${name}`, "change"]) {
-      for (const { events, call } of [...this.heard]) if (events.includes(event)) call();
-    }
+    for (const event of [`change:${name}`, "change"]) this.tell(event);
+  }
+
+  tell(event, ...words) {
+    for (const { events, call } of [...this.heard]) if (events.includes(event)) call(...words);
   }
 
   on(events, call) {
@@ -27,11 +30,26 @@ class Traits {
   }
 
   off(events, call) {
-    this.heard = this.heard.filter((each) => each.call !== call && call !== undefined);
+    this.heard = this.heard.filter((each) => each.call !== call);
   }
 
   save_changes() {}
-  send() {}
+
+  async send({ id, ...question }) {
+    const [answer, buffers] = await answered(question).catch(({ message }) => [{ error: message }, []]);
+    this.tell("msg:custom", { id, ...answer }, buffers);
+  }
+}
+
+// { want: "worker" } and { want: "weights", model, step } are in the site's files.
+async function answered({ want, model, step }) {
+  if (want === "worker") {
+    const { worker, tokenizer } = await arrived("playground", "files/playground.js");
+    return [{ worker, tokenizer }, []];
+  }
+  if (want !== "weights") throw new Error("That takes a running kernel, which a page of the site does not have.");
+  const { config, weights } = await checkpoint(model, step);
+  return [{ config }, [new DataView(decoded(weights).buffer)]];
 }
 
 // Where Python has bytes, a module is given a DataView.
