@@ -99,7 +99,7 @@ def _leave(code: int) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pythia-course",
-        description="Open the course, check a machine, fetch, see and free models, make assignments, a web page or a site.",
+        description="Open the course, check a machine, fetch, see and free models, make assignments and web pages.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

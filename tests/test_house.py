@@ -36,7 +36,7 @@ MAY_IMPORT = {
         "errors", "suite", "measures", "plots", "machine", "hub", "live", "inside", "training", rooms.FRONT_DOOR,
     },
     "labs": {"errors"},
-    "site": {"suite", "plots", "live", "widgets"},
+    "site": {"errors", "suite", "plots", "live", "lessons", "widgets"},
     "commands": {"errors", "suite", "machine", "hub", "labs", "lessons", "site", rooms.FRONT_DOOR},
     "__main__": {"errors", "commands"},
 }

@@ -12,6 +12,7 @@ import tempfile
 from dataclasses import dataclass
 
 NEEDS_A_KERNEL = "ModelPicker"
+INNER = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 HOUSEKEEPING = ("_model_", "_view_", "_dom_", "_anywidget", "_esm", "_css", "layout", "tabbable", "tooltip")
 
 
@@ -61,12 +62,11 @@ def _binds(source):
 def _reads(source):
     """Names that a cell takes from those before it: what it reads without having bound it first."""
     tables = [symtable.symtable(source, "cell", "exec")]
-    read = {s.get_name() for s in tables[0].get_symbols() if s.is_referenced()} - _bound_first(source)
-    for table in tables:
+    read = {symbol.get_name() for symbol in tables[0].get_symbols() if symbol.is_referenced()}
+    for table in tables:  # which grows: functions and comprehensions, and those in them
         tables.extend(table.get_children())
-        read |= {s.get_name() for s in table.get_symbols() if s.is_global() and s.is_referenced() and table.is_nested()}
         if table.get_type() != "module":
-            read |= {s.get_name() for s in table.get_symbols() if s.is_global() and s.is_referenced()}
+            read |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global()}
     return read - _bound_first(source)
 
 
@@ -83,7 +83,7 @@ def _bound_first(source):
 def _in_order(node):
     """The nodes of a cell as Python comes by them: values before the names that they go to, no inner scopes."""
     yield node
-    if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+    if isinstance(node, INNER):
         return
     later = ("targets", "target", "body", "orelse", "finalbody")
     fields = sorted(ast.iter_fields(node), key=lambda field: later.index(field[0]) if field[0] in later else -1)

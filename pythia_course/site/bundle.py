@@ -21,8 +21,8 @@ def held(key: str, value) -> str:
 def widget(kind: str, module: str) -> str:
     """A script that holds what a widget's module exports.  Raises ValueError for a module that imports another."""
     if re.search(r"^import\b", module, re.MULTILINE) or module.count("export default ") != 1:
-        raise ValueError(f"The module of {kind} must import nothing and export one thing, its default.")
-    body = module.replace("export default ", "const exported = ")
+        raise ValueError(f"The module of {kind} must import nothing and have one default export.")
+    body = re.sub(r"^export ", "", module.replace("export default ", "const exported = "), flags=re.MULTILINE)
     return f'{BEGIN}PYTHIA.widgets.{kind} = (() => {{ "use strict";\n{body}\nreturn exported;\n}})();\n'
 
 

@@ -72,29 +72,32 @@ def _pages(lessons) -> dict:
     """{file: content} of all but the playground's data."""
     turns = [{"file": f"{each.name}.html", "title": each.title} for each in lessons]
     files = {".nojekyll": "", "files/site.js": script(FOLDER / "site.js")}
-    bodies = {}
-    styles = {}
-    for number, each in enumerate(lessons):
-        files |= each.pictures
-        for key, one in each.widgets.items():
-            files[f"files/{key}.js"] = bundle.held(key, bundle.traits(one))
-            files[f"files/{one.kind}.js"] = bundle.widget(one.kind, one.module)
-            styles[one.kind] = one.style.removeprefix(style())
-        kinds = {one.kind for one in each.widgets.values()}
-        scripts = [f"files/{name}.js" for name in (*sorted(kinds), *each.widgets, *(["lesson"] if kinds else ()))]
-        bodies[f"{each.name}.html"] = each.title, each.body
-        around = {"previous": turns[number - 1] if number else None, "next": (turns + [None])[number + 1]}
-        files[f"{each.name}.html"] = _page(f"{each.name}.html", each.title, each.body, kind="lesson", scripts=scripts, sections=each.sections, **around)
-    for file, title, body in [("glossary.html", "Glossary", _glossary(lessons)), ("api.html", "Public names", _api())]:
-        bodies[file] = title, body
-        files[file] = _page(file, title, body, kind="reference")
-    files["search.html"] = _page("search.html", "Search", SEARCH, kind="search", scripts=["files/words.js", "files/search.js"])
-    files["index.html"] = _page("index.html", "Pythia Course", _front(turns), kind="front", scripts=["files/playground.js", "files/front.js"])
-    files["files/words.js"] = bundle.held("search", [s for file, (title, body) in bodies.items() for s in _sections(file, title, body)])
-    files["files/site.css"] = style(FOLDER / "site.css", FOLDER / "playground.css") + "".join(styles.values())
+    for each, before, after in zip(lessons, [None, *turns], [*turns[1:], None]):
+        files |= each.pictures | _lesson_page(each, before, after)
+    bodies = {"glossary.html": ("Glossary", _glossary(lessons)), "api.html": ("Public names", _api())}
+    files |= {file: _page(file, title, body, kind="reference") for file, (title, body) in bodies.items()}
+    searched = {f"{each.name}.html": (each.title, each.body) for each in lessons} | bodies
+    words = [section for file, (title, body) in searched.items() for section in _sections(file, title, body)]
+    styles = {one.kind: one.style.removeprefix(style()) for each in lessons for one in each.widgets.values()}
+    for file, title, body in [("index.html", "Pythia Course", _front(turns)), ("search.html", "Search", SEARCH)]:
+        kind = "front" if file == "index.html" else "search"
+        data = "playground" if file == "index.html" else "words"
+        scripts = [f"files/{data}.js", f"files/{kind}.js"]
+        files[file] = _page(file, title, body, kind=kind, scripts=scripts)
     for name in ("front", "lesson", "search"):
         files[f"files/{name}.js"] = f'(() => {{ "use strict";\n{script(FOLDER / f"{name}.js")}}})();\n'
-    return files
+    own = style(FOLDER / "site.css", FOLDER / "playground.css") + "".join(styles.values())
+    return files | {"files/words.js": bundle.held("search", words), "files/site.css": own}
+
+
+def _lesson_page(each, before, after) -> dict:
+    """{file: content} of a lesson's page and its widgets."""
+    file, kinds = f"{each.name}.html", sorted({one.kind for one in each.widgets.values()})
+    files = {f"files/{key}.js": bundle.held(key, bundle.traits(one)) for key, one in each.widgets.items()}
+    files |= {f"files/{one.kind}.js": bundle.widget(one.kind, one.module) for one in each.widgets.values()}
+    scripts = [f"files/{name}.js" for name in (*kinds, *each.widgets, *(["lesson"] if kinds else []))]
+    around = {"sections": each.sections, "previous": before, "next": after, "scripts": scripts}
+    return files | {file: _page(file, each.title, each.body, kind="lesson", **around)}
 
 
 def _playground(steps) -> dict:
@@ -124,13 +127,15 @@ def _template():
 
 def _front(turns):
     rows = "".join(f'<li><a href="{each["file"]}">{escape(each["title"])}</a></li>\n' for each in turns)
-    binder = repository().replace("https://github.com/", "https://mybinder.org/v2/gh/") + "/HEAD?labpath=notebooks%2F00_start_here.ipynb"
+    binder = repository().replace("https://github.com/", "https://mybinder.org/v2/gh/")
+    binder += "/HEAD?labpath=notebooks%2F00_start_here.ipynb"
     text = _text(FOLDER / "front.html").replace("LESSONS", f'<ol class="lessons">\n{rows}</ol>')
     return text.replace("BINDER", escape(binder)).replace("REPOSITORY", escape(repository()))
 
 
 def _footer():
-    return f'Pythia Course, <a href="{escape(repository())}">source</a>, Apache-2.0. This page asks nobody for anything and keeps nothing.'
+    source = f'<a href="{escape(repository())}">source</a>'
+    return f"Pythia Course, {source}, Apache-2.0. This page asks nobody for anything and keeps nothing."
 
 
 def repository() -> str:
@@ -146,15 +151,13 @@ def repository() -> str:
 
 def _glossary(lessons):
     """The glossary; its words can be linked to, and its numbers lead to the lessons."""
-    soup, files = markdown(_text(shipped.lessons()["docs/glossary.md"])), {each.name[:2]: f"{each.name}.html" for each in lessons}
+    soup = markdown(_text(shipped.lessons()["docs/glossary.md"]))
+    files = {each.name[:2]: f"{each.name}.html" for each in lessons}
     for row in soup.tbody.find_all("tr"):
         word, _, number = row.find_all("td")
         row["id"] = re.sub(r"\W+", "-", word.get_text().lower()).strip("-")
         if file := files.get(number.get_text().strip()):
-            link = soup.new_tag("a", href=file)
-            link.string = number.get_text().strip()
-            number.clear()
-            number.append(link)
+            number.string.wrap(soup.new_tag("a", href=file))
     finish(soup, {})
     return str(soup)
 

@@ -14,7 +14,10 @@ FOLDER = Path(__file__).parent
 EXERCISE = re.compile(r"\*\*Exercise (\d+)")
 SOLUTION = re.compile(r"\*\*(?:Exercise )?(\d+)\b")
 BEGINS = re.compile(r"(?m)^(?=\*\*(?:Exercise )?\d+\b)")
-RUN_IT = '<p class="needs-kernel">{} needs a running kernel: <a href="index.html#run">run this lesson</a> to use it.</p>'
+SCROLLED = {"class": "wide", "tabindex": "0", "role": "region", "aria-label": "table"}
+RUN_IT = (
+    '<p class="needs-kernel">{} needs a running kernel: <a href="index.html#run">run this lesson</a> to use it.</p>'
+)
 
 
 @dataclass
@@ -49,8 +52,8 @@ def lesson(name: str, notebook: Path, solution: Path | None, with_widgets: bool 
 
 def _widgets(name, cells):
     """{key: Alive}; the cells are told which is theirs."""
-    places = [place for place, cell in enumerate(cells) if (still := _still(cell)) and alive.NEEDS_A_KERNEL not in still]
-    found = {}
+    stills, found = [_still(cell) for cell in cells], {}
+    places = [place for place, still in enumerate(stills) if still and alive.NEEDS_A_KERNEL not in still]
     for place, described in alive.widgets(cells, places).items() if places else ():
         key = f"{name[:2]}-{len(found) + 1}"
         cells[place].metadata["alive"] = key
@@ -146,7 +149,7 @@ def markdown(text: str) -> BeautifulSoup:
 
 
 def finish(soup: BeautifulSoup, pictures: dict) -> None:
-    """Headings get an id, pictures their size; links between notebooks lead from page to page; tables can be scrolled."""
+    """Headings get an id, pictures their size; links to notebooks lead to pages; tables can be scrolled."""
     taken = {tag["id"] for tag in soup.find_all(id=True)}
     for heading in soup.find_all(["h2", "h3"], id=False):
         heading["id"] = _new_id(heading.get_text(), taken)
@@ -156,7 +159,7 @@ def finish(soup: BeautifulSoup, pictures: dict) -> None:
         if data := pictures.get(picture["src"]):
             picture["width"], picture["height"] = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
     for table in soup.find_all("table"):
-        table.wrap(soup.new_tag("div", attrs={"class": "wide", "tabindex": "0", "role": "region", "aria-label": "table"}))
+        table.wrap(soup.new_tag("div", attrs=SCROLLED))
 
 
 def _new_id(text, taken):
