@@ -63,7 +63,7 @@ function given(value) {
 // What stands beside a widget in Python as a slider of ipywidgets.
 function slider(model, [name, largest]) {
   const said = make("output", "", {}, String(model.get(name)));
-  const input = make("input", "", { type: "range", min: 0, max: largest, step: 1, value: model.get(name) });
+  const input = make("input", "", { type: "range", min: 0, max: largest, value: model.get(name), "aria-label": name });
   input.addEventListener("input", () => { model.set(name, Number(input.value)); said.textContent = input.value; });
   return make("label", "", {}, name, input, said);
 }

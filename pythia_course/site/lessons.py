@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent
 EXERCISE = re.compile(r"\*\*Exercise (\d+)")
 SOLUTION = re.compile(r"\*\*(?:Exercise )?(\d+)\b")
 BEGINS = re.compile(r"(?m)^(?=\*\*(?:Exercise )?\d+\b)")
-SCROLLED = {"class": "wide", "tabindex": "0", "role": "region", "aria-label": "table"}
+SCROLLED = {"class": "wide", "tabindex": "0", "role": "group", "aria-label": "table"}
 RUN_IT = (
     '<p class="needs-kernel">{} needs a running kernel: <a href="index.html#run">run this lesson</a> to use it.</p>'
 )
