@@ -4,6 +4,7 @@
 import { HeadMap, drawHead, headSize, looksAt, nameOf, palette } from "../widgets/common/attention.js";
 import { HIDDEN, make, stepOf, within } from "../widgets/common/elements.js";
 import { Engine } from "../live/engine.js";
+import { Shelf } from "../live/shelf.js";
 import { decoded } from "./held.js";
 import { readLink, writeLink } from "./link.js";
 
@@ -15,7 +16,11 @@ const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}%`;
 export class Playground {
   constructor(offered, worker, fetched) {
     const { colors, prompt, model, models } = offered, step = models[model].steps.at(-1);
-    Object.assign(this, { ...offered, fetched, engine: new Engine(worker), colors: palette(decoded(colors)), loaded: new Map() });
+    Object.assign(this, { ...offered, colors: palette(decoded(colors)) });
+    this.shelf = new Shelf(new Engine(worker), async (name, at) => {
+      const { config, weights } = await fetched(name, at);
+      return { config, tokenizer: offered.tokenizer, weights: decoded(weights).buffer };
+    });
     Object.assign(this, { layer: 1, head: 0, step, silenced: new Set(), initial: { prompt, model } });
     this.text = make("textarea", "pg-text", { rows: 2, spellcheck: "false", "aria-describedby": "pg-said" });
     this.text.value = prompt;
@@ -109,16 +114,6 @@ export class Playground {
     return this.ask();
   }
 
-  // The name under which the engine has this checkpoint, once it has.
-  ready(model, step) {
-    const name = `${model}-${step}`;
-    if (!this.loaded.has(name)) {
-      const { tokenizer } = this, load = ({ config, weights }) => this.engine.load({ name, config, tokenizer, weights: decoded(weights).buffer });
-      this.loaded.set(name, this.fetched(model, step).then(load).catch((error) => { this.loaded.delete(name); throw error; }));
-    }
-    return this.loaded.get(name).then(() => name);
-  }
-
   // A button a head, a row a layer; arrow keys move, s silences.
   buildHeads() {
     const { grid } = this;
@@ -159,13 +154,11 @@ export class Playground {
 
   // Ask the worker; what was asked before and is not answered yet is forgotten.
   async ask() {
-    const heads = [...this.silenced].map((key) => key.split(",").map(Number)), asked = (this.asked ?? 0) + 1;
-    this.asked = asked;
+    const heads = [...this.silenced].map((key) => key.split(",").map(Number)), { model, step } = this;
     try {
-      const changes = heads.length ? [{ ablate: { heads } }] : [], model = await this.ready(this.model, this.step);
-      if (asked !== this.asked) return;
-      const answer = await this.engine.trace({ model, prompt: this.text.value, keep: ["attention"], changes, lens: true });
-      if (!answer || asked !== this.asked) return;
+      const changes = heads.length ? [{ ablate: { heads } }] : [];
+      const answer = await this.shelf.trace({ model, step, prompt: this.text.value, keep: ["attention"], changes, lens: true });
+      if (!answer) return;
       this.read(answer);
       this.draw();
     } catch (error) {
