@@ -18,6 +18,7 @@ from pythia_course.errors import LessonsMissing
 from pythia_course.lessons import shipped
 from pythia_course.site import bundle, page
 from pythia_course.site.lessons import Lesson, finish, lesson, markdown
+from pythia_course.site.words import sections
 from pythia_course.widgets.common.code import script, style
 
 FOLDER = Path(__file__).parent
@@ -76,8 +77,9 @@ def _pages(lessons) -> dict:
         files |= each.pictures | _lesson_page(each, before, after)
     bodies = {"glossary.html": ("Glossary", _glossary(lessons)), "api.html": ("Public names", _api())}
     files |= {file: _page(file, title, body, kind="reference") for file, (title, body) in bodies.items()}
-    searched = {f"{each.name}.html": (each.title, each.body) for each in lessons} | bodies
-    words = [section for file, (title, body) in searched.items() for section in _sections(file, title, body)]
+    words = [{"page": f"{each.name}.html", "title": each.title, **one} for each in lessons for one in each.words]
+    for file, (title, body) in bodies.items():
+        words += [{"page": file, "title": title, **one} for one in sections(BeautifulSoup(body, "html.parser"), title)]
     styles = {one.kind: one.style.removeprefix(style()) for each in lessons for one in each.widgets.values()}
     for file, title, body in [("index.html", "Pythia Course", _front(turns)), ("search.html", "Search", SEARCH)]:
         kind = "front" if file == "index.html" else "search"
@@ -173,20 +175,3 @@ def _api():
     for link in soup.find_all("a", href=re.compile(r"^[\w-]+\.md$")):
         link["href"] = f"{repository()}/blob/HEAD/docs/{link['href']}"
     return str(soup)
-
-
-def _sections(file, title, body):
-    """What search looks through: a page's prose, from heading to heading, without code and outputs."""
-    soup = BeautifulSoup(body, "html.parser")
-    for tag in soup.find_all(class_=["code_cell", "input_area"]):
-        tag.decompose()
-    found, heading, id, words = [], title, "", []
-    for piece in soup.find_all(["h1", "h2", "h3", "p", "li", "td", "pre"]):
-        if piece.name in ("h1", "h2", "h3"):
-            found.append((heading, id, words))
-            heading, id, words = piece.get_text(" ", strip=True), piece.get("id", ""), []
-        elif not piece.find(["p", "li", "td"]):
-            words.append(piece.get_text(" ", strip=True))
-    found.append((heading, id, words))
-    told = [(heading, id, re.sub(r"\s+", " ", " ".join(words))) for heading, id, words in found]
-    return [{"page": file, "title": title, "heading": h, "id": i, "text": t} for h, i, t in told if t]

@@ -1,7 +1,7 @@
 """A lesson and its solutions as the body of a page, by nbconvert, with pictures as files and places for its widgets."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -9,11 +9,13 @@ import nbformat
 from bs4 import BeautifulSoup
 
 from pythia_course.site import alive
+from pythia_course.site.words import sections
 
 FOLDER = Path(__file__).parent
 EXERCISE = re.compile(r"\*\*Exercise (\d+)")
 SOLUTION = re.compile(r"\*\*(?:Exercise )?(\d+)\b")
 BEGINS = re.compile(r"(?m)^(?=\*\*(?:Exercise )?\d+\b)")
+CODE = '<div class="input_area"></div>'
 SCROLLED = {"class": "wide", "tabindex": "0", "role": "group", "aria-label": "table"}
 RUN_IT = (
     '<p class="needs-kernel">{} needs a running kernel: <a href="index.html#run">run this lesson</a> to use it.</p>'
@@ -23,7 +25,7 @@ RUN_IT = (
 @dataclass
 class Lesson:
     """One page: its name, as in `04_noun.ipynb` without the ending; title; HTML; {file: bytes} of its pictures;
-    {key: Alive} of its widgets; sections: (id, heading) of its contents.
+    {key: Alive} of its widgets; sections: (id, heading) of its contents; words: what search finds.
     """
 
     name: str
@@ -31,7 +33,8 @@ class Lesson:
     body: str
     pictures: dict
     widgets: dict
-    sections: list = field(default_factory=list)
+    sections: list
+    words: list
 
 
 def lesson(name: str, notebook: Path, solution: Path | None, with_widgets: bool = True) -> Lesson:
@@ -46,8 +49,19 @@ def lesson(name: str, notebook: Path, solution: Path | None, with_widgets: bool 
     soup = BeautifulSoup(body, "html.parser")
     finish(soup, pictures)
     title = soup.h1.get_text()
-    sections = [(heading["id"], heading.get_text()) for heading in soup.find_all("h2")]
-    return Lesson(name, title, str(soup), pictures, found, sections)
+    contents = [(heading["id"], heading.get_text()) for heading in soup.find_all("h2")]
+    filled = _with_code(str(soup), read.cells)
+    return Lesson(name, title, filled, pictures, found, contents, sections(soup, title))
+
+
+def _with_code(body, cells):
+    """The page with its code, coloured: thousands of elements, which nobody needs to have read as such."""
+    from nbconvert.filters import Highlight2HTML
+
+    color, (first, *rest) = Highlight2HTML(pygments_lexer="ipython3"), body.split(CODE)
+    codes = [color(cell.source) for cell in cells if cell.cell_type == "code"]
+    areas = [f'<div class="input_area">{code}</div>{after}' for code, after in zip(codes, rest, strict=True)]
+    return first + "".join(areas)
 
 
 def _widgets(name, cells):

@@ -57,7 +57,7 @@ def page_text(name: str = "tiny-pythia", step: int | None = None) -> str:
         name=html.escape(name),
         parameters=suite.total(_spec(name)),
         style=look,
-        data=json.dumps(data).replace("<", "\\u003c"),  # no HTML can end it
+        data=json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),  # no HTML can end it
         worker=script(live.FOLDER / "worker.js"),
         weights=base64.b64encode(files["weights"].read_bytes()).decode("ascii"),
         script=code,
