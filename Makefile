@@ -11,13 +11,15 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 # Two kernels run side by side on two cores: one thread each. OMP_NUM_THREADS=2 make test tries another number.
-test check costs browser notebooks site: export OMP_NUM_THREADS ?= 1
+test check costs browser marking notebooks site: export OMP_NUM_THREADS ?= 1
+# Hundreds of processes import the course: it is compiled once, whatever the shell says.
+test check costs browser marking: export PYTHONDONTWRITEBYTECODE :=
 # A file of tests goes to one of two processes, the dearest first (tests/support/costs.json).
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 PEERS := "transformer-lens==4.3.*" "nnsight==0.8.*" "bertviz==1.4.*"
 NBVAL := --nbval-current-env --nbval-cell-timeout=120
 
-.PHONY: help lab labs site test check costs browser notebooks claims pictures rooms api bench lint train clean
+.PHONY: help lab labs site test check costs browser marking notebooks claims pictures rooms api bench lint train clean
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
@@ -35,6 +37,9 @@ costs: $(VENV)/.ready-test  ## run all tests and record what each file costs; na
 
 browser: $(VENV)/.ready-test  ## run every lesson in Chromium and look at it: widgets, themes, widths, accessibility
 	$(BIN)/python -m pytest tests/browser -n 2 --dist loadgroup
+
+marking: $(VENV)/.ready-test  ## have eight submissions of a lab marked by nbgrader, each in a cage
+	$(BIN)/python -m pytest tests/marking
 
 notebooks: $(VENV)/.ready-test  ## run every notebook anew and store its outputs (NOTEBOOK=path for one)
 	$(BIN)/python notebooks/build.py $(NOTEBOOK)

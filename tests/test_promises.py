@@ -264,11 +264,13 @@ def test_make_test_runs_notebooks():
     assert "--nbval" in recipe and "notebooks" in recipe
 
 
-def test_the_browser_s_tests_are_no_part_of_make_test_and_run_on_every_push_to_github():
+@pytest.mark.parametrize("target", ["browser", "marking"])
+def test_tests_that_take_minutes_are_no_part_of_make_test_and_run_on_every_push_to_github(target):
     options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
-    assert "tests/browser" in options["norecursedirs"]
-    assert re.search(r"^browser:.*\n\t.* pytest tests/browser ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
-    assert "make browser" in (ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8")
+    assert f"tests/{target}" in options["norecursedirs"]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(rf"^{target}:.*\n\t.* pytest tests/{target}\b", makefile, re.M)
+    assert f"make {target}" in (ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8")
 
 
 def test_every_log_has_the_loss_by_source_at_each_checkpoint():

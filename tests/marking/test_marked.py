@@ -1,6 +1,6 @@
 """What students hand in, through the real nbgrader: collected, marked, given back and exported, each as it deserves.
 
-The dearest tests of the labs (under 100 seconds on two slow cores): eight submissions are run.  Those of `cage` need
+`make marking` runs these, since eight submissions, each in a process of its own, take minutes.  Those of `cage` need
 bubblewrap; where it is missing, submissions are run in the open, and the one that eats memory is left out.
 """
 
