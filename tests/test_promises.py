@@ -41,7 +41,7 @@ SHOWN = {
             "hub/test_fetching.py: a_step_of_a_pythia_is_a_branch; "
             "test_promises.py: every_step_of_every_pythia_is_found"
         ),
-        "sets everything up and runs all tests, every notebook among them": (
+        "sets everything up and runs the tests, every notebook among them": (
             "test_promises.py: make_test_runs_notebooks"
         ),
         "compares every file with the hub's hash |": "commands/test_prefetch.py: flipped_bytes_in_the_cache_are_mended",
