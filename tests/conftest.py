@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -20,6 +21,10 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 # Nothing listens on this port of the machine itself; a test of downloads names a loopback server of its own.
 os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+# A shell that starts the tests with & has them ignore Ctrl-C, and with them the processes that tests stop with it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NURSERY = pytest.StashKey[Nursery]()
 
