@@ -18,6 +18,8 @@ test check costs browser marking: export PYTHONDONTWRITEBYTECODE :=
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 PEERS := "transformer-lens==4.3.*" "nnsight==0.8.*" "bertviz==1.4.*"
 NBVAL := --nbval-current-env --nbval-cell-timeout=120
+# Minutes in browsers, beside those of tests/browser: for `make browser`, not for `make test`.
+BROWSERS := tests/site/test_site.py tests/widgets/test_live_explorer_browser.py
 
 .PHONY: help lab labs site test check costs browser marking notebooks claims pictures rooms api bench lint train clean
 help:  ## list the targets
@@ -27,7 +29,7 @@ lab: $(VENV)/.ready  ## open the course in JupyterLab (PORT=8888; HEADLESS=1 onl
 	$(BIN)/python -m pythia_course lab . --port $(PORT) $(if $(HEADLESS),--no-browser)
 
 test: $(VENV)/.ready-test  ## run the unit tests, then every notebook against its stored outputs
-	$(BIN)/python -m pytest tests notebooks $(SIDE_BY_SIDE) --nbval $(NBVAL)
+	$(BIN)/python -m pytest tests notebooks $(BROWSERS:%=--ignore=%) $(SIDE_BY_SIDE) --nbval $(NBVAL)
 
 check: $(VENV)/.ready-test  ## before each commit: ruff and the files of tests that cost little (under two minutes)
 	$(BIN)/python -m pytest tests $(SIDE_BY_SIDE) --quick
@@ -36,7 +38,7 @@ costs: $(VENV)/.ready-test  ## run all tests and record what each file costs; na
 	$(BIN)/python -m pytest tests notebooks $(SIDE_BY_SIDE) --nbval $(NBVAL) --costs
 
 browser: $(VENV)/.ready-test  ## run every lesson in Chromium and look at it: widgets, themes, widths, accessibility
-	$(BIN)/python -m pytest tests/browser -n 2 --dist loadgroup
+	$(BIN)/python -m pytest tests/browser $(BROWSERS) -n 2 --dist loadgroup
 
 marking: $(VENV)/.ready-test  ## have eight submissions of a lab marked by nbgrader, each in a cage
 	$(BIN)/python -m pytest tests/marking
