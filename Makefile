@@ -65,7 +65,7 @@ rooms: $(VENV)/.ready-test  ## draw the picture of docs/architecture.md anew, fr
 api: $(VENV)/.ready-test  ## write docs/api.md anew, from the docstrings
 	$(BIN)/python docs/api.py
 
-bench: $(VENV)/.ready-test $(VENV)/peers/.ready  ## write docs/measurements.md anew (root, Linux; 15 minutes; QUICK=1: one, only printed)
+bench: $(VENV)/.ready-test $(VENV)/peers/.ready  ## write docs/measurements.md anew (root, Linux, an idle machine; QUICK=1 is shorter and only prints)
 	cd tests && ../$(BIN)/python -m bench $(if $(QUICK),--quick) $(ONLY)
 
 lint: $(VENV)/.ready-test  ## check the code and the notebooks with ruff

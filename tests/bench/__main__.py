@@ -46,7 +46,6 @@ use instead, as whole processes in turns (A B C A B C …) after a round that is
 weights and come from a hub on the same machine. Times are processor seconds of a process with one thread, which a busy
 machine stretches less than those on the clock. MB are 10⁶ bytes. A ratio is what the course takes, divided by what the
 other takes, and in brackets stands its goal. What each contender does is a short script in `tests/bench/contenders`.
-Times differ from machine to machine; ratios much less.
 """
 
 
