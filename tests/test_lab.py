@@ -87,7 +87,8 @@ def test_the_picker_offers_the_models_and_opens_another(lesson):
         assert any(name in text for text in offered), offered
     choice.select_option(label=next(text for text in offered if re.match("tiny-gpt2$|tiny-gpt2 ", text)))
     page.get_by_role("button", name="Open").click()
-    page.locator(".jp-OutputArea-output", has_text=re.compile("tiny-gpt2.*open", re.IGNORECASE)).first.wait_for()
+    page.get_by_text(re.compile("^tiny-gpt2.* is open[.]$")).wait_for()
+    page.get_by_role("button", name="Open", exact=True).wait_for()  # it says Stop until then
 
 
 # Presses the picker's button and, without waiting for anything, runs code in the kernel; gives what that printed.
@@ -108,6 +109,7 @@ async () => {
 def test_what_runs_right_after_a_click_on_open_has_the_new_model(lesson, name):
     page, _, _ = lesson
     page.locator(".jp-OutputArea-output select").first.select_option(label=name)
+    page.get_by_role("button", name="Open", exact=True).wait_for()  # Stop, while the last one is being opened
     assert page.evaluate(PRESS_AND_ASK) == name
 
 
