@@ -85,7 +85,11 @@ def token_ticks(ax, tokens):
 
     Where even the smallest print would not fit, only every second (third, …) token is named.
     """
-    labels = _LABELS[ax] = [drawable(token) for token in tokens]
+    labels = [drawable(token) for token in tokens]
+    if not any(labels):  # small pictures, many on a figure: to lay it out after each would take seconds
+        ax.set(xticks=[], yticks=[])
+        return
+    _LABELS[ax] = labels
     _write_ticks(ax, labels, SMALLEST)
     if not _lay_out(ax):
         return _fit_ticks([ax])

@@ -22,6 +22,7 @@ ROWS, CONTEXT = 32, 128
 TOKENS_A_STEP = ROWS * CONTEXT
 END_OF_TEXT = 0
 SOURCE_NAMES = (*SOURCES, "planted")
+SHARES = {name: share for name, (_, share) in SOURCES.items()}
 TOKENIZER_FOLDER = Path(__file__).parent / "tokenizer"
 
 
@@ -85,7 +86,7 @@ def training_document(dice):
 
 def any_document(dice):
     """A document from one of the sources, in their stated shares."""
-    source = dice.weighted({name: share for name, (_, share) in SOURCES.items()})
+    source = dice.weighted(SHARES)
     return Document(source, SOURCES[source][0](dice))
 
 

@@ -103,6 +103,18 @@ def test_more_tokens_than_can_be_named_are_named_in_steps():
     assert texts(ax.get_yticklabels()) == [str(i) for i in shown]
 
 
+def test_many_small_pictures_without_labels_do_not_lay_the_figure_out_each(monkeypatch):
+    fig, axes = plt.subplots(2, 5, layout="constrained")
+    laid_out = []
+    monkeypatch.setattr(type(fig.get_layout_engine()), "execute", lambda *_: laid_out.append(1))
+    for ax in axes.flat:
+        plots.attention(causal(30, 30), [""] * 30, ax=ax, colorbar=False)
+        assert not len(ax.get_xticks()) and not len(ax.get_yticks())
+    assert not laid_out
+    plots.attention(causal(30, 30), ["a"] * 30, ax=axes[0, 0], colorbar=False)
+    assert laid_out
+
+
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
