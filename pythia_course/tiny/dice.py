@@ -29,7 +29,7 @@ class Dice:
 
     def pick(self, options):
         """One of the options, all alike."""
-        return options[int(self.random() * len(options))]
+        return options[self.below(len(options))]
 
     def zipf(self, options):
         """One of the options; the r-th comes with probability proportional to 1 / r (Zipf's law)."""

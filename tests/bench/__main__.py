@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import looking, room, screens, work
+from bench import looking, pages, room, screens, work
 from bench.turns import PEERS, ROOT
 from support import hub_folders
 from support.hub_server import Hub
@@ -29,6 +29,7 @@ SECTIONS = {  # name -> (title, what yields its lines)
     "memory": ("Memory for a look", looking.memory),
     "card": ("Waits for a graphics card", looking.card),
     "heads": ("All heads on the screen", screens.heads),
+    "live": ("Live in the page", pages.live),
     "kernels": ("From a kernel's start", screens.kernels),
     "sweeps": ("Sweeps", work.sweeps),
     "training": ("Training", work.training),

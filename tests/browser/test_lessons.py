@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from support import figures
 from support.lab import SECONDS
-from support.walk import WINDOWS, Walk, close, look, lost, open_notebook, run_all, save, see, turn_to, watch
+from support.walk import NOBODY_BEHIND, WINDOWS, Walk, close, look, lost, open_notebook, run_all, save, see, turn_to, watch
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
-NOBODY_BEHIND = "widget model not found"  # which ipywidgets tells the console of every widget without a kernel
 LESSONS = [path.name for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))]
 SOLUTIONS = [f"solutions/{path.name}" for path in sorted(NOTEBOOKS.glob("solutions/*.ipynb"))]
 

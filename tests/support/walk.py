@@ -23,6 +23,7 @@ OUTPUTS, PROSE = ".jp-OutputArea-output", ".jp-MarkdownOutput"
 ALL_DRAWN = ".jp-Cell { content-visibility: visible !important; } body { overflow: visible !important; }"
 # The next frame has been drawn, and what is put off until after it.
 FOLLOWED = "() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(go, 100))))"
+NOBODY_BEHIND = "widget model not found"  # which ipywidgets tells the console of every widget without a kernel
 AT_HOME = re.compile(r"(http|ws)://127\.0\.0\.1[:/]|blob:|data:")
 
 
@@ -169,5 +170,5 @@ def lost(page):
     """What a notebook that was opened again without a kernel shows as an error, or not at all."""
     wait_for_kernel(page)
     soon(page, "abandoned()")
-    said = re.findall(".*(?:Error displaying|Loading widget|not found).*", page.locator(".jp-Notebook").inner_text())
+    said = re.findall(".*(?:Error displaying|Loading widget|model not found).*", page.locator(".jp-Notebook").inner_text())
     return said + ask(page, "lost()")
