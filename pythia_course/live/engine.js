@@ -20,11 +20,12 @@ export class Engine {
     return this.ask({ forget: name });
   }
 
-  // { model, prompt, keep: [names], changes, lens: true, next: k } -> { trace, lens, next }, or null where a newer request
-  // on the same channel came first.  lens: (layer + 1, vocab), the next token's probabilities after each layer, at the last
-  // position.  next: the k likeliest next tokens, likeliest first: [printable token, probability].
+  // { model, prompt, keep: [names], changes, lens: true, words: true, next: k } -> { trace, lens, words, sure, next }, or null
+  // where a newer request on the same channel came first.  lens: (layer + 1, vocab), the next token's probabilities after
+  // each layer, at the last position.  words, sure: the likeliest and its probability at every one, (layer + 1, position).
+  // next: the k likeliest next tokens, likeliest first: [printable token, probability].
   trace(request) {
-    return this.ask({ channel: "", keep: [], changes: [], lens: false, next: 0, ...request });
+    return this.ask({ channel: "", keep: [], changes: [], lens: false, words: false, next: 0, ...request });
   }
 
   ask(request, transferred = []) {
@@ -36,12 +37,12 @@ export class Engine {
     });
   }
 
-  answered({ id, error, superseded, trace, lens, next }) {
+  answered({ id, error, superseded, trace, lens, words, sure, next }) {
     const { resolve, reject } = this.asked.get(id), tensor = (value) => (value?.shape ? new Tensor(value.data, value.shape) : value);
     this.asked.delete(id);
     if (error !== undefined) return reject(new Error(error));
     const named = Object.entries(trace ?? {}).map(([name, value]) => [name, tensor(value)]); // a message carries no classes
-    resolve(superseded ? null : { trace: Object.fromEntries(named), lens: tensor(lens), next });
+    resolve(superseded ? null : { trace: Object.fromEntries(named), lens: tensor(lens), words, sure: tensor(sure), next });
   }
 
   // No worker, no answers: neither to what was asked nor to what will be.

@@ -114,6 +114,24 @@ export class LanguageModel {
     return new Tensor(logits, [...shape.slice(0, -1), vocab]);
   }
 
+  // What it would say next if it stopped after each layer, at every position: the likeliest token and its probability.
+  // residual: (layer + 1, position, width).  Back: words, a list, and sure, a Tensor, both (layer + 1, position).
+  likeliestByLayer({ data, shape: [rows, number, width] }) {
+    const { vocab } = this.spec, words = [], sure = new Float32Array(rows * number);
+    for (let row = 0; row < rows; row++) {
+      const logits = this.forward.readOut(data.subarray(row * number * width, (row + 1) * number * width), number);
+      for (let position = 0; position < number; position++) {
+        const said = logits.subarray(position * vocab, (position + 1) * vocab);
+        let best = 0, sum = 0;
+        for (let id = 1; id < vocab; id++) if (said[id] > said[best]) best = id;
+        for (let id = 0; id < vocab; id++) sum += Math.exp(said[id] - said[best]);
+        words.push(this.tokenizer.label(best));
+        sure[row * number + position] = 1 / sum;
+      }
+    }
+    return { words, sure: new Tensor(sure, [rows, number]) };
+  }
+
   labels(ids) {
     return Array.from(ids, (id) => this.tokenizer.label(id));
   }

@@ -3,7 +3,7 @@
 //
 //     { id, load: { name, config, tokenizer, weights } }                                 -> { id }
 //     { id, forget: name }                                                               -> { id }
-//     { id, channel, model, prompt, keep, changes, lens, next }                          -> { id, trace, lens, next }
+//     { id, channel, model, prompt, keep, changes, lens, words, next }            -> { id, trace, lens, words, sure, next }
 //     what cannot be done                                                                -> { id, error: "a sentence" }
 
 import { load } from "./model.js";
@@ -35,10 +35,10 @@ async function runAll() {
   RUNNING = false;
 }
 
-async function runOne(channel, { id, lm, model, prompt, keep, changes, lens, next }) {
+async function runOne(channel, { id, lm, model, prompt, keep, changes, lens, words, next }) {
   try {
     if (!lm) throw new Error(`No model called ${model} is loaded here.`);
-    const steps = lm.tracing(prompt, { keep: lens || next ? [...keep, "residual"] : keep, changes });
+    const steps = lm.tracing(prompt, { keep: lens || words || next ? [...keep, "residual"] : keep, changes });
     let since = performance.now(), step = steps.next();
     for (; !step.done; step = steps.next()) {
       if (performance.now() - since < PATIENCE) continue;
@@ -48,8 +48,9 @@ async function runOne(channel, { id, lm, model, prompt, keep, changes, lens, nex
     }
     answer(id, () => {
       const trace = { ...step.value }, { residual } = trace;
-      if (!keep.includes("residual")) delete trace.residual; // asked for by lens and next alone
-      return { trace, lens: lens ? lastLens(lm, residual) : null, next: next ? lm.likeliest(residual, next) : null };
+      if (!keep.includes("residual")) delete trace.residual; // asked for by lens, words and next alone
+      const said = words ? lm.likeliestByLayer(residual) : {};
+      return { trace, lens: lens ? lastLens(lm, residual) : null, ...said, next: next ? lm.likeliest(residual, next) : null };
     });
   } catch (error) {
     self.postMessage({ id, error: error.message });
@@ -65,7 +66,7 @@ function lastLens(lm, residual) {
 
 function answer(id, make) {
   try {
-    const reply = make() ?? {}, tensors = [reply.lens, ...Object.values(reply.trace ?? {})];
+    const reply = make() ?? {}, tensors = [reply.lens, reply.sure, ...Object.values(reply.trace ?? {})];
     const buffers = tensors.map((tensor) => tensor?.data?.buffer).filter(Boolean);
     self.postMessage({ id, ...reply }, buffers);
   } catch (error) {

@@ -26,7 +26,7 @@ def lm():
 
 
 def write(page, text, nth=0):
-    page.locator(".pce-text").nth(nth).fill(text)
+    page.locator(".pcw-text").nth(nth).fill(text)
 
 
 def until_shown(page, explorer, panel=0, **fields):
@@ -55,7 +55,7 @@ def assert_pictures(page, attention, panel=0):
 
 
 def note(page, panel=0):
-    return page.locator(".pce-note").nth(panel).inner_text()
+    return page.locator(".pcw-note").nth(panel).inner_text()
 
 
 # --------------------------------------------------------------------------------------------------- one prompt
@@ -71,7 +71,7 @@ def one(browser):
 
 def test_typing_shows_what_torch_computes_and_the_kernel_computes_nothing(one, lm):
     page, explorer, asked = one
-    page.locator(".pce-text").click()
+    page.locator(".pcw-text").click()
     press(page, "Control+End")
     page.keyboard.type(" Then Tom 😀")
     text = TEXT + " Then Tom 😀"
@@ -84,7 +84,7 @@ def test_typing_shows_what_torch_computes_and_the_kernel_computes_nothing(one, l
     [(word, share)] = lm.predict(text, 1)
     assert said[0] == word and abs(float(said[1].rstrip("%")) - 100 * share) <= 0.51
     assert [question["want"] for question in asked] == ["worker", "weights"]
-    assert page.locator(".pce-where").inner_text() == "computed in this page"
+    assert page.locator(".pcw-where").inner_text() == "computed in this page"
 
 
 def test_scores_are_those_of_the_new_prompt(one, lm):
@@ -152,7 +152,7 @@ def test_what_cannot_be_read_is_said_and_the_picture_stays(one, text, says):
     write(page, TEXT)
     until_shown(page, explorer, prompt=TEXT)
     write(page, text)
-    page.locator(".pce-note").filter(has_text=says).wait_for()
+    page.locator(".pcw-note").filter(has_text=says).wait_for()
     assert explorer.runs[0]["prompt"] == TEXT and explorer.trace.tokens[2] == "␣Mia"
     write(page, OTHER)
     until_shown(page, explorer, prompt=OTHER)
@@ -189,7 +189,7 @@ def test_a_run_set_from_python_is_shown(one, lm):
     page.wait_for_function(until_tokens, arg=len(lm.tokens(TWICE)))
     with lm.ablate(heads=[(0, 0)]):
         assert_pictures(page, lm.trace(TWICE).attention.numpy())
-    assert page.locator(".pce-text").input_value() == TWICE
+    assert page.locator(".pcw-text").input_value() == TWICE
 
 
 def test_keys_stay_and_every_control_is_named(one):
@@ -248,7 +248,7 @@ def test_values_are_dragged_from_one_prompt_s_run_into_the_other_s(browser, lm):
         assert_pictures(page, patched.attention.numpy(), 1)
         assert np.array_equal(explorer.traces[1].logits, patched.logits)
         write(page, TEXT + " Then", 0)  # a longer prompt has nothing to give to a shorter one
-        page.locator(".pce-note").nth(1).filter(has_text="word both prompts to be equally long").wait_for()
+        page.locator(".pcw-note").nth(1).filter(has_text="word both prompts to be equally long").wait_for()
         assert_pictures(page, patched.attention.numpy(), 1)
         assert len(explorer.traces[0].tokens) == 9
         one.locator(".pce-heads").focus()
@@ -259,7 +259,7 @@ def test_values_are_dragged_from_one_prompt_s_run_into_the_other_s(browser, lm):
 def test_two_models_read_what_is_typed_once(browser):
     explorer = AttentionExplorer.of([NAME, "tiny-gpt2"], TEXT)
     with mounted(browser, explorer) as (page, _):
-        assert page.locator(".pce-text").evaluate_all("all => all.filter((e) => e.checkVisibility()).length") == 1
+        assert page.locator(".pcw-text").evaluate_all("all => all.filter((e) => e.checkVisibility()).length") == 1
         write(page, TWICE)
         for panel, name in enumerate((NAME, "tiny-gpt2")):
             until_shown(page, explorer, panel, prompt=TWICE)
@@ -278,11 +278,11 @@ def test_a_model_that_does_not_ship_is_computed_by_the_kernel(browser, lm):
         write(page, OTHER)
         until_shown(page, explorer, prompt=OTHER)
         assert_pictures(page, own.trace(OTHER).attention.numpy())
-        assert page.locator(".pce-where").inner_text() == "computed by the kernel"
+        assert page.locator(".pcw-where").inner_text() == "computed by the kernel"
         assert [question["want"] for question in asked] == ["picture"]
         assert not page.get_by_role("slider", name="checkpoint").is_visible()
         write(page, "")
-        page.locator(".pce-note").filter(has_text="The prompt is empty").wait_for()
+        page.locator(".pcw-note").filter(has_text="The prompt is empty").wait_for()
 
 
 def test_where_no_worker_is_allowed_the_kernel_computes(browser, lm):
@@ -292,7 +292,7 @@ def test_where_no_worker_is_allowed_the_kernel_computes(browser, lm):
         write(page, OTHER)
         until_shown(page, explorer, prompt=OTHER)
         assert_pictures(page, lm.trace(OTHER).attention.numpy())
-        assert page.locator(".pce-where").inner_text() == "computed by the kernel"
+        assert page.locator(".pcw-where").inner_text() == "computed by the kernel"
 
 
 def test_without_a_kernel_it_says_so_and_keeps_its_picture(browser, lm):

@@ -1,18 +1,23 @@
 // The two who can compute what a widget shows: an engine in this page, with weights that the kernel sends once, and the
-// kernel itself. Either is asked for the picture of a run:
+// kernel itself. Either is asked for one of three:
 //
-//     run      { model, step, prompt, silenced: [[layer, head], …], patched: [{ head: [layer, head] } or
-//              { stream: [layer, position] }, …], clean }; what is patched in comes from a run of the prompt `clean`
-//     picture  { tokens, layers, heads, scores, next: [[token, probability], …], weights }, weights as `packed` makes them
+//     picture(run)    of a run { model, step, prompt, silenced: [[layer, head], …], patched: [{ head: [layer, head] } or
+//                     { stream: [layer, position] }, …], clean }; what is patched in comes from a run of the prompt `clean`
+//                     -> { tokens, layers, heads, scores, next: [[token, probability], …], weights }, weights as `packed`
+//                     makes them
+//     moment(run)     of { model, step, prompt } -> the same and { words, sure }, (layer + 1, position): what it would say
+//                     if it stopped after each layer, and the probability in 1/255
+//     vectors(run)    of { model, step, prompt, layer, head } -> { tokens, queries, keys }, (position, head_dim), unrotated
 //
-// A picture is null where a newer request on the same channel came first.
+// Each is null where a newer request on the same channel came first.
 
 import { Engine } from "../../live/engine.js";
 import { Shelf } from "../../live/shelf.js";
 import { bytes } from "./attention.js";
 import { headScores, packed } from "./reading.js";
 
-const MOST_NEXT = 6; // next tokens listed
+const MOST_NEXT = 6; // next tokens that a picture lists
+export const MOST_LATER = 8; // and a moment
 
 // Questions to the Python side of a widget, and its answers.
 export class Kernel {
@@ -41,8 +46,9 @@ export class Kernel {
 }
 
 export class InPage {
-  constructor(kernel) {
-    Object.assign(this, { kernel, where: "computed in this page", refused: false });
+  // most: models that stay in the worker.
+  constructor(kernel, most) {
+    Object.assign(this, { kernel, most, where: "computed in this page", refused: false });
   }
 
   // The worker, once somebody is about to need it.
@@ -59,7 +65,7 @@ export class InPage {
       return new Shelf(this.engine, async (name, step) => {
         const { config, buffers: [weights] } = await this.kernel.ask({ want: "weights", model: name, step });
         return { config, tokenizer, weights: bytes(weights).slice().buffer };
-      });
+      }, this.most);
     });
   }
 
@@ -76,10 +82,26 @@ export class InPage {
   async picture({ model, step, prompt, silenced, clean, patched }, channel) {
     const patch = ({ head, stream }) => ({ patch: head ? { heads: [head] } : { residual: [stream] }, clean });
     const changes = [...patched.map(patch), ...(silenced.length ? [{ ablate: { heads: silenced } }] : [])];
-    const answer = await (await this.start()).trace({ model, step, prompt, keep: ["attention"], changes, next: MOST_NEXT, channel });
+    return this.seen({ model, step, prompt, changes, next: MOST_NEXT, channel });
+  }
+
+  moment({ model, step, prompt }, channel) {
+    return this.seen({ model, step, prompt, words: true, next: MOST_LATER, channel });
+  }
+
+  async seen(request) {
+    const answer = await (await this.start()).trace({ ...request, keep: ["attention"] });
     if (!answer) return null;
-    const { trace: { tokens, attention }, next } = answer, [layers, heads] = attention.shape;
-    return { tokens, layers, heads, scores: headScores(attention, tokens), next, weights: packed(attention) };
+    const { trace: { tokens, attention }, words, next } = answer, [layers, heads] = attention.shape;
+    const sure = words && Uint8Array.from(answer.sure.data, (share) => Math.round(255 * share));
+    return { tokens, layers, heads, scores: headScores(attention, tokens), next, words, sure, weights: packed(attention) };
+  }
+
+  async vectors({ layer, head, ...run }, channel) {
+    const answer = await (await this.start()).trace({ ...run, keep: ["queries_unrotated", "keys_unrotated"], channel });
+    if (!answer) return null;
+    const { tokens, queries_unrotated: queries, keys_unrotated: keys } = answer.trace;
+    return { tokens, queries: queries.at(layer, head).data, keys: keys.at(layer, head).data };
   }
 
   // Whether nothing can be computed here.
@@ -100,16 +122,33 @@ export class InKernel {
 
   start() {}
 
-  // One question of a channel at a time; of those that come meanwhile the newest is asked next.
   async picture(run, channel) {
+    const answer = await this.ask({ want: "picture", run, next: MOST_NEXT }, channel);
+    return answer && { ...answer.picture, weights: bytes(answer.buffers[0]) };
+  }
+
+  async moment(run, channel) {
+    const answer = await this.ask({ want: "moment", run }, channel);
+    return answer && { ...answer.moment, weights: bytes(answer.buffers[0]), sure: bytes(answer.buffers[1]) };
+  }
+
+  async vectors(run, channel) {
+    const answer = await this.ask({ want: "vectors", run }, channel);
+    if (!answer) return null;
+    const [queries, keys] = answer.buffers.map((view) => new Float32Array(bytes(view).slice().buffer));
+    return { tokens: answer.tokens, queries, keys };
+  }
+
+  // One question of a channel at a time; of those that come meanwhile the newest is asked next.
+  async ask(question, channel) {
     const turn = {};
     this.newest.set(channel, turn);
     await this.busy.get(channel);
     if (this.newest.get(channel) !== turn) return null;
-    const answer = this.kernel.ask({ want: "picture", run, next: MOST_NEXT });
+    const answer = this.kernel.ask(question);
     this.busy.set(channel, answer.catch(() => {}));
-    const { picture, buffers: [weights] } = await answer;
-    return this.newest.get(channel) === turn ? { ...picture, weights: bytes(weights) } : null;
+    const told = await answer;
+    return this.newest.get(channel) === turn ? told : null;
   }
 
   dispose() {}

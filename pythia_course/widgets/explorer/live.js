@@ -2,15 +2,13 @@
 // from another prompt's run. `_runs` says what each panel shows; it changes once the picture of it is there.
 
 import { nameOf } from "../common/attention.js";
-import { KEYS, make, newId, shortened, stepOf } from "../common/elements.js";
+import { KEYS, make, shortened, stepOf } from "../common/elements.js";
+import { PATIENCE, QUIET, UNANSWERED, setText, textField } from "../common/field.js";
 import { InKernel, InPage, Kernel } from "../common/sources.js";
 import { Read } from "./read.js";
 import { withWeights } from "./panel.js";
 
-const QUIET = 400; // milliseconds without a new picture before it is read out
-const PATIENCE = 6000; // milliseconds before a kernel that does not answer is spoken of
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
-const setText = (element, text) => { if (element.textContent !== text) element.textContent = text; };
 const words = (number) => number.toLocaleString("en");
 
 export class Live {
@@ -67,8 +65,7 @@ export class Live {
 
   async fetch(i, run) {
     this.asked[i] = run;
-    const slow = setTimeout(() => this.bars[i].complain(
-      "The kernel has not answered yet: it is busy, or gone. Run the cell again to go on here."), PATIENCE);
+    const slow = setTimeout(() => this.bars[i].complain(UNANSWERED), PATIENCE);
     try {
       const picture = await this.sources[i].picture(run, `panel ${i}`);
       if (picture && this.asked[i] === run) this.arrived(i, run, picture);
@@ -180,19 +177,15 @@ class Bar {
     this.again = button(() => live.change(i, { ...live.first[i] }));
     this.again.textContent = "Start over";
     this.chips = make("span", "pce-chips");
-    this.where = make("span", "pce-where");
-    this.note = make("div", "pce-note", { role: "alert" });
     this.root = make("div", "pce-bar-of-run", {}, this.field, this.note, this.buildModel(),
       make("div", "pcw-controls", {}, this.silence, this.patchHead, this.patchStream, this.again, this.read.button, this.where),
       this.chips);
   }
 
   buildField() {
-    const { live, i } = this, id = newId();
-    this.text = make("textarea", "pce-text", { ...KEYS, id, rows: 2, spellcheck: "false", autocomplete: "off" });
-    this.text.value = live.first[i].prompt;
-    this.text.addEventListener("input", () => live.change(i, { prompt: this.text.value }));
-    this.field = make("div", "pce-field", {}, make("label", "", { for: id }, "Type, and see where each head looks:"), this.text);
+    const { live, i } = this, typed = (prompt) => live.change(i, { prompt });
+    const { root: field, ...rest } = textField("Type, and see where each head looks:", live.first[i].prompt, typed);
+    Object.assign(this, { field, ...rest });
     if (live.linked === "prompt" && i) this.field.hidden = true; // the first one's is for all
   }
 

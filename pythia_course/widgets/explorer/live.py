@@ -2,20 +2,19 @@
 
 import traitlets
 
-from pythia_course import live, suite
+from pythia_course import suite
 from pythia_course.errors import shown
-from pythia_course.widgets.common import code
+from pythia_course.widgets.common.answers import Answers
 from pythia_course.widgets.common.documents import documents
 from pythia_course.widgets.common.refused import Refused
 from pythia_course.widgets.common.sizes import sizes
 from pythia_course.widgets.explorer import runs as a_run
 
-EXPECTED = (ValueError, TypeError, OSError, MemoryError, FloatingPointError)  # they carry a sentence for the learner
 CHANGEABLE = tuple(name for name in a_run.FIELDS if name != "clean")  # which is the other panel's prompt
 ARRAYS_ALONE = "This explorer was given arrays alone and knows no model; AttentionExplorer.of(lm, text) does."
 
 
-class WithRuns(traitlets.HasTraits):
+class WithRuns(Answers, traitlets.HasTraits):
     """For an explorer, before its other bases. Its fields hold nothing large: no weights get into a saved notebook."""
 
     _runs = traitlets.List(help="What each panel shows: see `runs`.").tag(sync=True)
@@ -110,24 +109,6 @@ class WithRuns(traitlets.HasTraits):
             return [a_run.checked(*each) for each in zip(proposal.value, given)]
         except ValueError as error:
             raise Refused(str(error)) from error
-
-    def _asked(self, _widget, content, _buffers):
-        """Answer a question of the page: with what it wants, or with a sentence that says why not."""
-        try:
-            answer, buffers = getattr(self, f"_tell_{content['want']}")(content)
-        except EXPECTED as error:
-            answer, buffers = {"error": str(error) or type(error).__name__}, []
-        except Exception as error:  # nobody sees what a handler raises
-            answer, buffers = {"error": f"{type(error).__name__}: {error}"}, []
-        self.send({"id": content.get("id"), **answer}, buffers)
-
-    def _tell_worker(self, _content):
-        tokenizer = live.model_files(suite.SHIPPED[0])["tokenizer"].read_text(encoding="utf-8")
-        return {"worker": code.script(live.FOLDER / "worker.js"), "tokenizer": tokenizer}, []
-
-    def _tell_weights(self, content):
-        files = live.model_files(content["model"], content["step"])
-        return {"config": files["config"].read_text(encoding="utf-8")}, [files["weights"].read_bytes()]
 
     def _tell_picture(self, content):
         run = {name: content["run"][name] for name in a_run.FIELDS}

@@ -1,11 +1,11 @@
 """What an explorer that knows its models shows: a model, a checkpoint, a prompt, and what was changed inside."""
 
 from contextlib import ExitStack
-from functools import lru_cache
 
-from pythia_course import live, load, suite
+from pythia_course import live
 from pythia_course.errors import shown
 from pythia_course.inside.tracing import LanguageModel
+from pythia_course.widgets.common.models import checkpoint, opened
 from pythia_course.widgets.common.sizes import sizes
 from pythia_course.widgets.explorer.panel import Panel
 
@@ -21,10 +21,10 @@ def first_runs(models, texts):
             "AttentionExplorer.of shows one model on one text, two models on one text, or one model on two; "
             f"{len(models)} of the one and {len(texts)} of the other came."
         )
-    opened = [_opened(model) for model in models]
+    found = [opened(model) for model in models]
     whole = {"silenced": [], "patched": [], "clean": None}
-    runs = [{**run, "prompt": text, **whole} for _, run in opened for text in texts]
-    return runs, [lm for lm, _ in opened for _ in texts], "model" if len(texts) > 1 else "prompt"
+    runs = [{**run, "prompt": text, **whole} for _, run in found for text in texts]
+    return runs, [lm for lm, _ in found for _ in texts], "model" if len(texts) > 1 else "prompt"
 
 
 def names(runs, linked) -> list[str]:
@@ -33,34 +33,6 @@ def names(runs, linked) -> list[str]:
         return ["prompt A", "prompt B"]
     full = [run["model"] if run["step"] is None else f"{run['model']}, step {run['step']:,}" for run in runs]
     return full if len(runs) > 1 else [""]
-
-
-def _opened(model):
-    """(the model, or None where it is a checkpoint that ships, {"model": its name, "step": its step})."""
-    if isinstance(model, LanguageModel):
-        lm = None if ships(model) else model
-    else:
-        name = suite.short_name(model) if isinstance(model, str) else model
-        if name in suite.SHIPPED:
-            return None, {"model": name, "step": suite.steps(name)[-1]}
-        lm = model = load(model)
-    return lm, {"model": model.name, "step": model.step}
-
-
-def ships(lm) -> bool:
-    """Whether the weights are, to the last digit, those of a checkpoint that ships."""
-    if lm.name not in suite.SHIPPED or lm.step not in suite.steps(lm.name):
-        return False
-    from torch import equal
-
-    ours, theirs = checkpoint(lm.name, lm.step).model.state_dict(), lm.model.state_dict()
-    return ours.keys() == theirs.keys() and all(equal(ours[name], theirs[name].cpu()) for name in ours)
-
-
-@lru_cache(maxsize=4)
-def checkpoint(name, step):
-    """A model that ships, opened for the widgets alone."""
-    return load(name, step)
 
 
 def checked(run, given):

@@ -8,20 +8,23 @@ import traitlets
 
 from pythia_course.errors import shown
 from pythia_course.widgets.common import code
+from pythia_course.widgets.common.models import checkpoint, opened
 from pythia_course.widgets.common.refused import Refused
 from pythia_course.widgets.common.still import WithStill
+from pythia_course.widgets.rope_lab.live import OfAModel
 from pythia_course.widgets.rope_lab.picture import picture
 
 HERE = Path(__file__).parent
 MOST_POSITIONS = 10_000  # the browser draws the score at every one of them
 
 
-class RopeLab(WithStill, anywidget.AnyWidget):
+class RopeLab(OfAModel, WithStill, anywidget.AnyWidget):
     """Two vectors of one head, turned pair by pair, and their score against the distance; drawn in the browser.
 
     query, key: (head_dim,), before rotation; without them all ones.  positions: how far the sliders reach.
     What the controls show is `lab.query_position`, `lab.key_position`, `lab.pair`, `lab.base` and
     `lab.rotary_fraction`; each can be set from code, and a value out of range is refused in one sentence.
+    `RopeLab.of` opens it on a model and a text, to type on.
     """
 
     _esm = code.script(HERE / "rope_lab.js")
@@ -47,7 +50,35 @@ class RopeLab(WithStill, anywidget.AnyWidget):
         self.query_position = min(self.query_position, positions - 1)
         self.key_position = min(self.key_position, self.query_position)
 
+    @classmethod
+    def of(cls, lm, text, layer=0, head=0, *, query=None, key=None, positions=128):
+        """A head of a model on a text, with a text field: the query and the key of two of its tokens, to turn.
+
+            RopeLab.of("tiny-pythia", "Mia saw a red kite. Mia saw a red", layer=2, head=2)
+
+        lm: what `load` opened, or a name that it takes.  query, key: which two tokens, counted from 0; without them the
+        last one and the one it looks at most.  positions: how far the sliders reach, and how many tokens a text may have.
+        Positions, base and rotary fraction begin as the model has them, so that the score is the model's own before the
+        softmax. `lab.text`, `lab.layer`, `lab.head`, `lab.query_token` and `lab.key_token` can be set from code, and
+        bring the positions back.  A model that ships is computed in the page itself, any other by the kernel.
+        Raises what `load` and `lm.trace` raise, and ValueError for a model whose positions are learned.
+        """
+        given, run = opened(lm)
+        spec = (given or checkpoint(run["model"], run["step"])).spec
+        if spec.positions != "rotary":
+            raise ValueError(
+                f"{run['model']} has a learned table of positions, so none of its queries and keys are rotated: RopeLab.of "
+                "takes a rotary model, such as tiny-pythia."
+            )
+        options = {"rotary_fraction": spec.rotary_fraction, "base": spec.rope_base, "positions": positions}
+        lab = cls(head_dim=spec.head_dim, **options)
+        lab._begin(given, run, text, (layer, head), (query, key))
+        return lab
+
     def __repr__(self):
+        if self._live:
+            where = f"layer {self.layer}, head {self.head} of {self._live['model']}, {len(self._tokens)} tokens"
+            return f"RopeLab of {where} (run the notebook to use it)"
         return f"RopeLab of a head with {len(self._query)} dimensions (run the notebook to use it)"
 
     def still(self):

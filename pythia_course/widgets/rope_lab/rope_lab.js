@@ -1,4 +1,7 @@
-// The RoPE lab: everything is drawn here, from two short vectors that the kernel sends once.
+// The RoPE lab: everything is drawn here, from two short vectors. The kernel sends them once, or live.js has them computed.
+
+import { KEYS, make } from "../common/elements.js";
+import { Live } from "./live.js";
 
 const TURN = 2 * Math.PI;
 const BASES = [10, 100, 1000, 10000, 100000, 1000000];
@@ -36,31 +39,37 @@ export function score(distance, query, key, dims, base) {
   return pairs.reduce((sum, share) => sum + share, rest) / Math.sqrt(query.length);
 }
 
+const DRAWN = ["query_position", "key_position", "pair", "base", "rotary_fraction", "_query", "_key"];
+
 export default {
   render({ model, el }) {
     const view = build(model);
+    let telling = false; // several at once are drawn once
+    const draw = () => { if (!telling) redraw(model, view); };
+    const together = (change) => { telling = true; change(); telling = false; draw(); };
+    view.live = model.get("_live")?.model ? new Live(model, together) : null;
+    if (view.live) view.root.prepend(view.live.root);
     el.append(view.root);
-    const draw = () => redraw(model, view);
-    const names = ["query_position", "key_position", "pair", "base", "rotary_fraction"];
-    names.forEach((name) => model.on(`change:${name}`, draw));
+    DRAWN.forEach((name) => model.on(`change:${name}`, draw));
     draw();
     return () => {
       view.stop();
-      names.forEach((name) => model.off(`change:${name}`, draw));
+      view.live?.dispose();
+      DRAWN.forEach((name) => model.off(`change:${name}`, draw));
     };
   },
 };
 
 function build(model) {
-  const root = make("div", { class: "rope-lab", role: "group", "aria-label": "RoPE lab" });
+  const root = make("div", "rope-lab", { role: "group", "aria-label": "RoPE lab" });
   const last = model.get("positions") - 1;
-  const controls = make("div", { class: "rope-controls" });
+  const controls = make("div", "rope-controls");
   const view = { root, controls: {} };
   const add = (name, label, input) => {
     view.controls[name] = input;
-    const value = make("output", { class: "rope-value" });
+    const value = make("output", "rope-value");
     input.valueText = value;
-    controls.append(make("label", {}, make("span", {}, label), input, value));
+    controls.append(make("label", "", {}, make("span", "", {}, label), input, value));
   };
   add("query_position", "query position", slider(last));
   add("key_position", "key position", slider(last));
@@ -71,7 +80,7 @@ function build(model) {
   for (const [name, input] of Object.entries(view.controls)) {
     input.addEventListener("input", () => change(model, name, Number(input.value)));
   }
-  view.play = focusable(make("button", { type: "button" }, "move both"));
+  view.play = make("button", "", { ...KEYS, type: "button" }, "move both");
   view.stop = player(model, view.play);
   controls.append(view.play);
   view.strip = picture("rope-strip", "0 0 640 54");
@@ -83,8 +92,8 @@ function build(model) {
       if (target.dataset.pair !== undefined) change(model, "pair", Number(target.dataset.pair));
     });
   }
-  view.status = make("p", { class: "rope-status", role: "status" });
-  root.append(controls, view.strip, make("div", { class: "rope-panels" }, view.dial, view.dials, view.curve), view.status);
+  view.status = make("p", "rope-status", { role: "status" });
+  root.append(controls, view.strip, make("div", "rope-panels", {}, view.dial, view.dials, view.curve), view.status);
   return view;
 }
 
@@ -135,7 +144,7 @@ function redraw(model, view) {
   drawDial(view.dial, state);
   drawDials(view.dials, state);
   drawCurve(view.curve, state);
-  view.status.textContent = inWords(state);
+  view.status.textContent = inWords(state) + inTheModel(model, view.live, state);
 }
 
 function read(model) {
@@ -162,7 +171,7 @@ function show(controls, state) {
 
 function set(input, value, text) {
   if (input.tagName === "SELECT" && ![...input.options].some((option) => Number(option.value) === value)) {
-    input.append(make("option", { value }, String(value)));
+    input.append(make("option", "", { value }, String(value)));
   }
   input.value = String(value);
   input.valueText.textContent = text;
@@ -174,6 +183,15 @@ function inWords(state) {
   const speed = frequency(state.pair, state.dims, state.base);
   const turns = (state.distance * speed) / TURN;
   return `${where} Pair ${state.pair} turns once in ${(TURN / speed).toFixed(1)} positions: ${turns.toFixed(2)} turns apart.`;
+}
+
+/** Where a model is known, what the score is there. */
+function inTheModel(model, live, { query, key }) {
+  if (!live) return "";
+  if (live.isOwn()) return " That is the model's own score, before the softmax.";
+  const [at, from] = [model.get("query_token"), model.get("key_token")];
+  const own = score(at - from, query, key, turningDims(query.length, live.about.rotary_fraction), live.about.base);
+  return ` In the model itself, at ${at} and ${from}, it is ${own.toFixed(3)}.`;
 }
 
 // ------------------------------------------------------------------------------------------------ pictures
@@ -288,31 +306,16 @@ function fill(svg, marks, label) {
 
 // ------------------------------------------------------------------------------------------------ elements
 
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
-
 function picture(kind, box) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  for (const [name, value] of Object.entries({ class: kind, viewBox: box, role: "img" })) svg.setAttribute(name, value);
-  return svg;
-}
-
-/** JupyterLab's command mode would take arrow keys from it, and `d d` would delete the cell. */
-function focusable(element) {
-  element.setAttribute("data-lm-suppress-shortcuts", "true");
-  return element;
+  return make("svg", kind, { viewBox: box, role: "img" });
 }
 
 function slider(last) {
-  return focusable(make("input", { type: "range", min: 0, max: last, step: 1 }));
+  return make("input", "", { ...KEYS, type: "range", min: 0, max: last, step: 1 });
 }
 
 function choices(values, name) {
-  return focusable(make("select", {}, ...values.map((value) => make("option", { value }, name(value)))));
+  return make("select", "", KEYS, ...values.map((value) => make("option", "", { value }, name(value))));
 }
 
 function withOwn(values, own) {

@@ -15,13 +15,14 @@ from pythia_course.widgets.common import code
 from pythia_course.widgets.common.attention import color_table
 from pythia_course.widgets.common.refused import Refused
 from pythia_course.widgets.common.still import WithStill
+from pythia_course.widgets.scrubber.live import WithText, parts
 from pythia_course.widgets.scrubber.picture import picture
 from pythia_course.widgets.scrubber.snapshots import Moments, moment
 
 HERE = Path(__file__).parent
 
 
-class TrainingScrubber(WithStill, anywidget.AnyWidget):
+class TrainingScrubber(WithText, WithStill, anywidget.AnyWidget):
     """A slider with a notch a checkpoint moves all that is shown; drawn in the browser from data sent once.
 
     steps: training steps, ascending.  tokens: one label a position.  At least one of the others:
@@ -35,8 +36,8 @@ class TrainingScrubber(WithStill, anywidget.AnyWidget):
     duplicates: "refuse" steps whose attention or lens is the same to the last digit, since between them nothing was
         learned (some published checkpoints are copies, see `audit`), or "keep" them.
 
-    What is shown is `scrubber.step`, `scrubber.layer` and `scrubber.head`; each can be set from code.  Where no
-    kernel runs, a picture of what was chosen when the cell ran stands in its place.
+    What is shown is `scrubber.step`, `scrubber.layer` and `scrubber.head`; each can be set from code.
+    `TrainingScrubber.of` opens it on a model and a text, to type on.  Where no kernel runs, a picture of what was chosen when the cell ran stands in its place.
     """
 
     _esm = code.script(HERE / "scrubber.js")
@@ -75,19 +76,23 @@ class TrainingScrubber(WithStill, anywidget.AnyWidget):
     @classmethod
     def of(cls, name, text, steps=None, *, scores=None, duplicates="refuse", title=None, step=None, layer=0, head=0,
            **options):  # fmt: skip
-        """Run checkpoints of a model over a text, each once and kept on disk by `sweep`, and show them.
+        """Run checkpoints of a model over a text, each once and kept on disk by `sweep`, and show them; then type.
 
         name, steps: as `sweep` takes them, steps=None for all.  text: as `lm.trace` takes it.  scores: more of them,
-        as above.  options: what else `sweep` takes, such as keep=, a folder for what was collected.
+        as above, of this text.  options: what else `sweep` takes, such as keep=, a folder for what was collected.
+        Another text, of up to 128 tokens, is typed above the slider or set as `scrubber.text`: the step shown comes
+        first, the others follow.  A model that ships is computed in the page itself, from weights that the kernel
+        sends it once, any other by the kernel; the scrubber says which.  There is no text field for token ids that
+        no text gives, nor where free=True takes downloads away.
         Raises what `sweep` raises; above all DuplicateCheckpoints, for steps that serve the same weights.
         """
         found = sweep(name, steps, partial(moment, text=text), duplicates=duplicates, **options)
-        said = [list(zip(one["next"].tolist(), one["p"].tolist())) for one in found.values()]
-        lens = found.array("words"), found.array("sure")
-        return cls(
-            found.steps, found[found.steps[0]]["tokens"].tolist(), found.array("attention"), said, lens, scores,
+        scrubber = cls(
+            *parts(found), scores,
             title=found.name if title is None else title, step=step, layer=layer, head=head, duplicates=duplicates,
         )  # fmt: skip
+        scrubber._know(found.name, name, text, options)
+        return scrubber
 
     @traitlets.validate("step")
     def _is_a_checkpoint(self, proposal):
@@ -106,15 +111,16 @@ class TrainingScrubber(WithStill, anywidget.AnyWidget):
         return value
 
     def __repr__(self):
-        steps = self._moments.steps
+        steps, first = self._moments.steps, self.text == self._live.get("first", "")
+        number = len(self._moments.tokens) if first else self._check(self.text)
         return (
             f"TrainingScrubber of {len(steps)} checkpoints, steps {steps[0]:,} to {steps[-1]:,}, "
-            f"{len(self._moments.tokens)} tokens (run the notebook to use it)"
+            f"{number} tokens (run the notebook to use it)"
         )
 
     def still(self):
         """The step and head chosen, as the bytes of a PNG."""
-        return picture(self._moments, self._title, self._moments.steps.index(self.step), self.layer, self.head)
+        return picture(self._shown(), self._title, self._moments.steps.index(self.step), self.layer, self.head)
 
 
 def _refusal(groups):

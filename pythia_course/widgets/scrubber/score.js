@@ -7,22 +7,30 @@ const LINES = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00",
 const inShort = (value) => (value === null ? "–" : Math.abs(value) < 100 ? value.toFixed(2) : value.toFixed(0));
 
 export class Score {
-  // number: which of the scores this is.
+  // values: one a checkpoint, null where there is none or it is not there yet.  number: which of the scores this is.
   constructor({ name, values }, number, heads) {
-    Object.assign(this, { name, heads, perHead: Array.isArray(values[0]), color: LINES[number % LINES.length] });
-    this.of = (at, layer, head) => (this.perHead ? values[at][layer][head] : values[at]);
-    const all = values.flat(2).filter((value) => value !== null);
-    [this.low, this.high] = [Math.min(0, ...all), Math.max(...all)];
+    const perHead = values.some(Array.isArray);
+    Object.assign(this, { name, values, heads, perHead, color: LINES[number % LINES.length] });
+    this.of = (at, layer, head) => (perHead ? values[at]?.[layer][head] ?? null : values[at]);
     this.build();
+    this.measure();
   }
 
   build() {
     this.value = make("span", "pcs-value");
-    const range = make("span", "pcs-range", {}, `${inShort(this.low)} to ${inShort(this.high)}`);
+    this.range = make("span", "pcs-range");
     this.path = make("path", "", { stroke: this.color });
-    this.label = make("div", "pcs-score", {}, make("span", "pcs-name", { title: this.name }, this.name), this.value, range);
+    this.label = make("div", "pcs-score", {}, make("span", "pcs-name", { title: this.name }, this.name), this.value, this.range);
     this.label.style.setProperty("--line", this.color);
     this.chart = make("svg", "pcs-chart", { ...HIDDEN, viewBox: "0 0 1000 100", preserveAspectRatio: "none" }, this.path);
+  }
+
+  // The range of all values that are there.
+  measure() {
+    const all = this.values.flat(2).filter((value) => value !== null);
+    [this.low, this.high] = [Math.min(0, ...all), Math.max(...all)];
+    this.range.textContent = `${inShort(this.low)} to ${inShort(this.high)}`;
+    this.which = null; // whose line is drawn
   }
 
   show(at, layer, head, steps) {

@@ -1,9 +1,11 @@
-// The training scrubber in the browser. Python sends what every checkpoint does once; from then on the kernel is not
-// asked for pictures. Tokens are only ever set as text, never as HTML.
+// The training scrubber in the browser. Python sends once what every checkpoint does with the first text; live.js has what
+// it does with others. Tokens are only ever set as text, never as HTML.
 
 import { Attention } from "./heads.js";
 import { Lens } from "./lens.js";
+import { Live } from "./live.js";
 import { NextTokens } from "./next_tokens.js";
+import { sent } from "./record.js";
 import { Score } from "./score.js";
 import { bytes, palette } from "../common/attention.js";
 import { HIDDEN, KEYS, follow, make, shortened, within } from "../common/elements.js";
@@ -23,30 +25,54 @@ const tickOf = (step) => (step >= 1000 ? `${+(step / 1000).toPrecision(3)}k` : `
 // The slider, the button and all that moves with them.
 class Scrubber {
   constructor(model) {
-    const data = model.get("_data"), title = model.get("_title"), colors = palette(bytes(model.get("_colors")));
-    this.steps = data.steps;
-    this.scores = data.scores.map((score, number) => new Score(score, number, data.heads));
-    if (data.layers) this.attention = new Attention(data, bytes(model.get("_weights")), colors, this);
-    if (data.predictions.length) this.next = new NextTokens(data);
-    if (data.lens_rows) {
-      const said = new Uint32Array(bytes(model.get("_said")).slice().buffer);
-      this.lens = new Lens(data, said, bytes(model.get("_sure")), colors, this);
-    }
-    this.build(title);
+    this.colors = palette(bytes(model.get("_colors")));
+    this.steps = model.get("_data").steps;
+    if (model.get("_live")?.first !== undefined) this.live = new Live(model, this);
+    this.build(model.get("_title"));
+    this.open(sent(model));
     const shown = () => this.show(this.steps.indexOf(model.get("step")), model.get("layer"), model.get("head"));
     this.follower = follow(model, ["step", "layer", "head"], shown);
     shown();
+    this.live?.begin();
   }
 
   build(title) {
     this.status = make("div", "pcw-status", { role: "status", "aria-live": "polite" });
-    const parts = [this.attention, this.next, this.lens].filter(Boolean).map(({ root }) => root);
+    this.parts = make("div", "pcs-parts");
     this.root = make("div", "pcw pcs", { role: "group", "aria-label": title || "training scrubber" },
-      make("div", "pcw-title", { title }, title), this.buildTime(), this.status, make("div", "pcs-parts", {}, ...parts));
+      make("div", "pcw-title", { title }, title), ...(this.live ? [this.live.root] : []), this.buildTime(), this.status, this.parts);
+  }
+
+  // Show what is recorded of a text, at the step and head chosen.
+  open(record) {
+    const { data, weights, said, sure } = record, { colors } = this;
+    this.record = record;
+    this.scores?.forEach(({ label, chart }) => { label.remove(); chart.remove(); });
+    this.scores = data.scores.map((score, number) => new Score(score, number, data.heads));
+    this.ticks.before(...this.scores.flatMap(({ label, chart }) => [label, chart]));
+    this.attention = data.layers ? new Attention(data, weights, colors, this) : null;
+    this.next = data.predictions.length ? new NextTokens(data) : null;
+    this.lens = data.lens_rows ? new Lens(data, said, sure, colors, this) : null;
+    this.parts.replaceChildren(...[this.attention, this.next, this.lens].filter(Boolean).map(({ root }) => root));
+    this.redraw();
+  }
+
+  // More of the record is there.  at: of which checkpoint.
+  arrived(at) {
+    this.scores.forEach((score) => score.measure());
+    if (at === this.at) return this.redraw();
+    this.showScores();
+  }
+
+  redraw() {
+    const { at, layer, head } = this;
+    this.at = undefined;
+    if (at !== undefined) this.show(at, layer, head);
   }
 
   dispose() {
     this.pause();
+    this.live?.dispose();
     this.watcher.disconnect();
     this.follower.stop();
     this.root.remove();
@@ -62,7 +88,7 @@ class Scrubber {
     this.slider.addEventListener("input", () => { this.pause(); this.moveTo(Number(this.slider.value)); });
     this.line = make("div", "pcs-line");
     const time = make("div", "pcs-time", {}, make("div", "pcs-controls", {}, this.button, this.step), this.slider,
-      ...this.scores.flatMap(({ label, chart }) => [label, chart]), this.buildTicks(), make("div", "pcs-over", HIDDEN, this.line));
+      this.buildTicks(), make("div", "pcs-over", HIDDEN, this.line));
     time.addEventListener("click", ({ target, clientX }) => {
       const chart = target.closest(".pcs-chart")?.getBoundingClientRect();
       if (chart) this.moveTo(within(Math.round(((clientX - chart.left) / chart.width) * last), last + 1));
@@ -72,7 +98,7 @@ class Scrubber {
 
   // As many steps by number as there is room for, and always the last.
   buildTicks() {
-    const last = this.steps.length - 1, ticks = make("div", "pcs-ticks", HIDDEN, ...this.steps.map(() => make("span", "")));
+    const last = this.steps.length - 1, ticks = this.ticks = make("div", "pcs-ticks", HIDDEN, ...this.steps.map(() => make("span", "")));
     const write = (width) => {
       const every = Math.max(1, Math.ceil((last * TICK) / Math.max(width, 1)));
       const shown = (i) => i === last || (i % every === 0 && last - i >= every);
@@ -124,15 +150,23 @@ class Scrubber {
     if (at === this.at && layer === this.layer && head === this.head) return;
     const moved = at !== this.at;
     Object.assign(this, { at, layer, head });
-    this.attention?.show(at, layer, head);
-    for (const score of this.scores) score.show(at, layer, head, this.steps.length);
-    if (moved) this.showStep();
+    const there = this.record.there(at);
+    this.parts.classList.toggle("pcs-waiting", !there);
+    if (there) this.attention?.show(at, layer, head);
+    this.showScores();
+    if (moved) this.showStep(there);
     this.say();
   }
 
-  showStep() {
-    this.next?.show(this.at);
-    this.lens?.show(this.at);
+  showScores() {
+    for (const score of this.scores) score.show(this.at, this.layer, this.head, this.steps.length);
+  }
+
+  showStep(there) {
+    if (there) {
+      this.next?.show(this.at);
+      this.lens?.show(this.at);
+    }
     const text = `step ${words(this.steps[this.at])}`, share = this.at / (this.steps.length - 1);
     this.step.textContent = text;
     this.slider.value = this.at;
@@ -142,10 +176,15 @@ class Scrubber {
 
   say() {
     const says = [`step ${words(this.steps[this.at])}`];
+    if (!this.record.there(this.at)) return this.tellReader([...says, "being computed"]);
     const pointed = this.lens?.says() ?? [];
     if (this.attention && !pointed.length) says.push(this.attention.says());
     says.push(...pointed);
     if (this.next) says.push("next: " + this.next.predictions[this.at].slice(0, 1).map(([token, p]) => `${shortened(token)} ${p.toFixed(2)}`));
+    return this.tellReader(says);
+  }
+
+  tellReader(says) {
     this.status.title = this.status.textContent = says.join(" · ");
   }
 }
