@@ -37,7 +37,7 @@ async ({ esm, css, state, binary }) => {
   window.dispose = widget.default.render({ model: window.model, el: document.body });
 }
 """
-SENT = {"_weights", "_colors", "_models", "_title", "_runs", "_live", "layer", "head"}
+HOUSEKEEPING = ("_model_", "_view_", "_dom_", "_anywidget", "_esm", "_css", "layout", "tabbable", "tooltip")
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def mounted(browser, widget, *, kernel=True, seconds=30):
 
     page.expose_function("ask", ask)
     page.expose_function("saved", lambda changed: widget.set_state(changed) if kernel else None)
-    state = {name: value for name, value in widget.get_state().items() if name in SENT}
+    state = {name: value for name, value in widget.get_state().items() if not name.startswith(HOUSEKEEPING)}
     binary = {name: base64.b64encode(value).decode() for name, value in state.items() if isinstance(value, bytes)}
     state = {name: value for name, value in state.items() if name not in binary}
     page.set_content("<!doctype html><html lang=en><title>a widget</title><body></body>")

@@ -39,7 +39,7 @@ export function score(distance, query, key, dims, base) {
   return pairs.reduce((sum, share) => sum + share, rest) / Math.sqrt(query.length);
 }
 
-const DRAWN = ["query_position", "key_position", "pair", "base", "rotary_fraction", "_query", "_key"];
+const SHOWN = ["query_position", "key_position", "pair", "base", "rotary_fraction", "_query", "_key"];
 
 export default {
   render({ model, el }) {
@@ -50,12 +50,12 @@ export default {
     view.live = model.get("_live")?.model ? new Live(model, together) : null;
     if (view.live) view.root.prepend(view.live.root);
     el.append(view.root);
-    DRAWN.forEach((name) => model.on(`change:${name}`, draw));
+    SHOWN.forEach((name) => model.on(`change:${name}`, draw));
     draw();
     return () => {
       view.stop();
       view.live?.dispose();
-      DRAWN.forEach((name) => model.off(`change:${name}`, draw));
+      SHOWN.forEach((name) => model.off(`change:${name}`, draw));
     };
   },
 };
@@ -188,10 +188,10 @@ function inWords(state) {
 /** Where a model is known, what the score is there. */
 function inTheModel(model, live, { query, key }) {
   if (!live) return "";
-  if (live.isOwn()) return " That is the model's own score, before the softmax.";
+  if (live.isOwn()) return " The score is the model's own, before the softmax.";
   const [at, from] = [model.get("query_token"), model.get("key_token")];
   const own = score(at - from, query, key, turningDims(query.length, live.about.rotary_fraction), live.about.base);
-  return ` In the model itself, at ${at} and ${from}, it is ${own.toFixed(3)}.`;
+  return ` In the model itself, at ${at} and ${from}, the score is ${own.toFixed(3)}.`;
 }
 
 // ------------------------------------------------------------------------------------------------ pictures
