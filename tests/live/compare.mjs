@@ -26,7 +26,7 @@ export async function compareAll(job, read) {
 
 function compareModel(lm, cases, reference) {
   const wrong = [], worst = {}, note = (number, what) => wrong.push(`case ${number}: ${what}`);
-  cases.forEach(({ prompt, changes, keep, tokens, error, predicted }, number) => {
+  cases.forEach(({ prompt, changes, keep, tokens, error, predicted, words }, number) => {
     let trace, said = null;
     try {
       trace = lm.trace(prompt, { keep, changes });
@@ -46,6 +46,11 @@ function compareModel(lm, cases, reference) {
       const lens = lm.logitLens(lastOf(trace.residual)), there = reference.get(`${number}.lens`);
       if (String(lens.shape) !== String(there.shape)) return note(number, `lens has shape ${lens.shape}`);
       worst.lens = Math.max(worst.lens ?? 0, largestDifference(lens.data, there.data));
+    }
+    if (words) {
+      const here = lm.likeliestByLayer(trace.residual), there = reference.get(`${number}.sure`);
+      if (String(here.words) !== String(words) || String(here.sure.shape) !== String(there.shape)) note(number, `says ${here.words}, not ${words}`);
+      worst.sure = Math.max(worst.sure ?? 0, largestDifference(here.sure.data, there.data));
     }
     if (predicted) {
       const here = lm.predict(prompt, predicted.length, { changes });

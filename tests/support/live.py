@@ -109,6 +109,10 @@ class Reference:
             self.arrays[f"{number}.{field}"] = getattr(trace, field).contiguous().numpy()
         if "residual" in keep:
             self.arrays[f"{number}.lens"] = logit_lens(lm, trace.residual[:, -1])
+        if predicted:
+            said = logit_lens(lm, trace.residual.flatten(0, 1))  # (layer + 1 and position, vocab)
+            case["words"] = lm.tokens(said.argmax(-1))
+            self.arrays[f"{number}.sure"] = said.max(-1).reshape(len(trace.residual), -1)
 
     def written(self):
         save_file(self.arrays, self.path)
