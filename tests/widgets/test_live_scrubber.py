@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from support.hub_folders import write_pythia
+from support.hub_server import hub_fixture  # noqa: F401
 
 from pythia_course import load
 from pythia_course.widgets import TrainingScrubber

@@ -29,7 +29,7 @@ export class Live {
   build() {
     const { layers, heads } = this.about, number = (all) => count(all).map((i) => make("option", "", { value: i }, String(i)));
     const select = (label, name, options) => {
-      const made = make("select", "", KEYS, ...options);
+      const made = make("select", "", { ...KEYS, "aria-label": label }, ...options);
       made.addEventListener("change", () => this.wish({ [name]: Number(made.value) }));
       this.controls[name] = made;
       return make("label", "", {}, make("span", "", {}, label), made);

@@ -55,6 +55,7 @@ export default {
     return () => {
       view.stop();
       view.live?.dispose();
+      view.root.remove();
       SHOWN.forEach((name) => model.off(`change:${name}`, draw));
     };
   },
