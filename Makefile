@@ -19,7 +19,7 @@ SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 PEERS := "transformer-lens==4.3.*" "nnsight==0.8.*" "bertviz==1.4.*"
 NBVAL := --nbval-current-env --nbval-cell-timeout=120
 # Minutes in browsers, beside those of tests/browser: for `make browser`, not for `make test`.
-BROWSERS := tests/site/test_site.py tests/widgets/test_live_explorer_browser.py
+BROWSERS := tests/site/test_site.py tests/site/test_typing_on_a_page.py tests/widgets/test_live_explorer_browser.py tests/widgets/test_typing_browser.py
 
 .PHONY: help lab labs site test check costs browser marking notebooks claims pictures rooms api bench lint train clean
 help:  ## list the targets

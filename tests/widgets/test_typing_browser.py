@@ -282,9 +282,9 @@ def test_layer_head_and_tokens_are_chosen(lab):
         page.get_by_label(label, exact=True).select_option(value)
     until(page, widget, layer=3, head=1, query_token=5, key_token=2)
     assert_own(page, widget)
-    page.get_by_label("query of").select_option("1")  # a key never stands after its query
+    page.get_by_label("query of", exact=True).select_option("1")  # a key never stands after its query
     until(page, widget, query_token=1, key_token=1)
-    page.get_by_label("key of").select_option("4")
+    page.get_by_label("key of", exact=True).select_option("4")
     until(page, widget, query_token=4, key_token=4)
     assert_own(page, widget)
     assert len(asked) == 2
@@ -317,7 +317,7 @@ def test_hostile_text_in_the_lab_stays_text(lab):
     page, widget, _ = lab
     write(page, HOSTILE)
     until(page, widget, text=HOSTILE)
-    options = page.get_by_label("key of").locator("option")
+    options = page.get_by_label("key of", exact=True).locator("option")
     assert options.count() == len(load("tiny-pythia").tokens(HOSTILE)) and page.locator(".pcw-note").inner_text() == ""
     assert_own(page, widget)
     assert_plain(page, ".rope-lab")
