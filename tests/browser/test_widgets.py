@@ -182,7 +182,7 @@ def turned(vector, pair, position):
 
 @pytest.mark.parametrize("how", HANDS)
 def test_the_rope_lab_by(page, how):
-    lab, (query, pair) = page.locator(".rope-lab"), {"keyboard": (20, 2), "mouse": (64, 3), "finger": (95, 1)}[how]
+    lab, (query, pair) = page.locator(".rope-lab").first, {"keyboard": (20, 2), "mouse": (64, 3), "finger": (95, 1)}[how]
     slider = lab.get_by_role("slider", name="query position")
     if how == "keyboard":
         slider.focus()
@@ -241,6 +241,22 @@ def test_the_picker_by(page, how, name):
         POINTED[how](page, page.get_by_role("button", name="Open", exact=True))
     page.locator("[role=status]", has_text=f"{name} at step").wait_for()
     page.wait_for_function(PRINTS, arg=["print(picker.lm.name)", f"{name}\n"])
+
+
+SEEN = {"pce": ".pce-tokens .pce-token", "pcs": ".pcs-heads div", "rope-lab": "[aria-label='key of'] option"}
+
+
+@pytest.mark.parametrize("kind", SEEN)
+def test_what_is_typed_above_is_seen_below_and_no_letter_goes_to_jupyterlab(page, kind):
+    widget, text = page.locator(f".{kind}:has(.pcw-text)"), "dd Then Mia"  # d d would delete the cell
+    field = widget.locator(".pcw-text")
+    assert IMAGE in field.input_value() and widget.locator(SEEN[kind], has_text="␣Mia").count() == 0
+    field.click()
+    press(page, "Control+a")
+    page.keyboard.type(text)
+    widget.locator(SEEN[kind], has_text="␣Mia").last.wait_for(state="attached")
+    assert widget.locator(".pcw-where").inner_text() == "computed in this page"
+    assert field.input_value() == text and page.locator(".jp-CodeCell").count() == len(all_widgets.CELLS) + 1
 
 
 HOSTILE = [IMAGE, "\u202e" + "مرحبا", "😀" * 1000, "x" * 2000]

@@ -5,12 +5,13 @@ import numpy as np
 
 IMAGE, SCRIPT = "<img src=x onerror=window.ran=1>", "</script><script>window.ran=1</script>"
 LONG = "a b " * 500
+TYPED = " مرحبا 😀 \u202etxt.exe the red"
 TOKENS = ["␣the", IMAGE, "مرحبا بالعالم", "😀👩\u200d👩\u200d👧", "x" * 2000, SCRIPT, "\u202etxt.exe", "␣red"]
 STEPS, LAYERS, HEADS = (0, 512, 143_000), 3, 4
 SETUP = f"""
 import numpy as np
 from pythia_course import checks, load, widgets
-tokens, steps, IMAGE, LONG = {TOKENS!r}, {STEPS}, {IMAGE!r}, {LONG!r}
+tokens, steps, IMAGE, LONG, TYPED = {TOKENS!r}, {STEPS}, {IMAGE!r}, {LONG!r}, {TYPED!r}
 weights, lm, dice = np.load("weights.npy"), load(), np.random.default_rng(0)
 """
 CELLS = (
@@ -24,6 +25,9 @@ CELLS = (
     "widgets.RopeLab(np.arange(1.0, 33), np.arange(33.0, 1, -1))",
     "widgets.BlockDiagram()",
     "picker = widgets.ModelPicker(lm)\npicker",
+    "widgets.AttentionExplorer.of(lm, IMAGE + TYPED)",
+    "widgets.TrainingScrubber.of('tiny-pythia-91k', IMAGE + TYPED, (0, 600, 6200), keep=False)",
+    "widgets.RopeLab.of(lm, IMAGE + TYPED)",
     "checks.compare(IMAGE + LONG, 11_200)",
     "lm",
 )
