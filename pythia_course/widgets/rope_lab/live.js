@@ -61,6 +61,7 @@ export class Live {
   take() {
     this.stop();
     this.wished = Object.fromEntries(CHOSEN.map((name) => [name, this.model.get(name)]));
+    setText(this.field.note, "");
     this.show();
   }
 
