@@ -182,7 +182,8 @@ def turned(vector, pair, position):
 
 @pytest.mark.parametrize("how", HANDS)
 def test_the_rope_lab_by(page, how):
-    lab, (query, pair) = page.locator(".rope-lab").first, {"keyboard": (20, 2), "mouse": (64, 3), "finger": (95, 1)}[how]
+    query, pair = {"keyboard": (20, 2), "mouse": (64, 3), "finger": (95, 1)}[how]
+    lab = panel(page, "rope-lab")
     slider = lab.get_by_role("slider", name="query position")
     if how == "keyboard":
         slider.focus()

@@ -1,4 +1,4 @@
-"""Widgets with a text field on a page of the site, opened from a disk: the page has the models, and no kernel is asked."""
+"""Widgets with a text field on a page of the site, opened from a disk: the page has the models, and asks nobody."""
 
 import pytest
 
@@ -56,7 +56,8 @@ def test_each_text_field_works_from_the_site_s_files(browser, folder):
     page.wait_for_function("n => document.querySelectorAll('.pce-tokens .pce-token').length === n", arg=len(labels))
     page.wait_for_function("n => document.querySelectorAll('.pcs-heads div').length === n", arg=len(labels))
     page.locator(".pcs-progress").filter(has_text="3 of 3 checkpoints").wait_for()
-    page.wait_for_function("n => document.querySelector('.rope-live [aria-label=\"key of\"]').length === n", arg=len(labels))
+    keys = "n => document.querySelector('.rope-live [aria-label=\"key of\"]').length === n"
+    page.wait_for_function(keys, arg=len(labels))
     assert page.locator(".pcw-where").all_inner_texts() == ["computed in this page"] * 3
     assert page.locator(".pcs-heads div").all_inner_texts() == labels
     best = [word for word, _ in load(NAME).predict(OTHER, 6)]

@@ -56,10 +56,11 @@ class RopeLab(OfAModel, WithStill, anywidget.AnyWidget):
 
             RopeLab.of("tiny-pythia", "Mia saw a red kite. Mia saw a red", layer=2, head=2)
 
-        lm: what `load` opened, or a name that it takes.  query, key: which two tokens, counted from 0; without them the
-        last one and the one it looks at most.  positions: how far the sliders reach, and how many tokens a text may have.
-        Positions, base and rotary fraction begin as the model has them, so that the score is the model's own before the
-        softmax. `lab.text`, `lab.layer`, `lab.head`, `lab.query_token` and `lab.key_token` can be set from code, and
+        lm: what `load` opened, or a name that it takes.  query, key: which two tokens, counted from 0; without them
+        the last one and the one it looks at most.  positions: how far the sliders reach, and how many tokens a text
+        may have.
+        Positions, base and rotary fraction begin as the model has them, so that the score is the model's own before
+        the softmax. `lab.text`, `lab.layer`, `lab.head`, `lab.query_token` and `lab.key_token` can be set from code, and
         bring the positions back.  A model that ships is computed in the page itself, any other by the kernel.
         Raises what `load` and `lm.trace` raise, and ValueError for a model whose positions are learned.
         """
@@ -67,8 +68,8 @@ class RopeLab(OfAModel, WithStill, anywidget.AnyWidget):
         spec = (given or checkpoint(run["model"], run["step"])).spec
         if spec.positions != "rotary":
             raise ValueError(
-                f"{run['model']} has a learned table of positions, so none of its queries and keys are rotated: RopeLab.of "
-                "takes a rotary model, such as tiny-pythia."
+                f"{run['model']} has a learned table of positions, so none of its queries and keys are rotated: "
+                "RopeLab.of takes a rotary model, such as tiny-pythia."
             )
         options = {"rotary_fraction": spec.rotary_fraction, "base": spec.rope_base, "positions": positions}
         lab = cls(head_dim=spec.head_dim, **options)

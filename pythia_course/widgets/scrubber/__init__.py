@@ -37,7 +37,8 @@ class TrainingScrubber(WithText, WithStill, anywidget.AnyWidget):
         learned (some published checkpoints are copies, see `audit`), or "keep" them.
 
     What is shown is `scrubber.step`, `scrubber.layer` and `scrubber.head`; each can be set from code.
-    `TrainingScrubber.of` opens it on a model and a text, to type on.  Where no kernel runs, a picture of what was chosen when the cell ran stands in its place.
+    `TrainingScrubber.of` opens it on a model and a text, to type on.  Where no kernel runs, a picture of what was
+    chosen when the cell ran stands in its place.
     """
 
     _esm = code.script(HERE / "scrubber.js")

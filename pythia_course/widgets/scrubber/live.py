@@ -26,7 +26,7 @@ WHO = "TrainingScrubber"
 class WithText(Answers, traitlets.HasTraits):
     """For a scrubber, before its other bases. Of another text nothing large gets into a saved notebook."""
 
-    text = traitlets.Unicode(help="The text shown; another is computed anew. Empty where no model is known.").tag(sync=True)
+    text = traitlets.Unicode(help="The text shown; empty where no model is known.").tag(sync=True)
     _live = traitlets.Dict(help="What does not change: the first text, the model, who computes.").tag(sync=True)
     _options = {}  # what `sweep` was given, besides steps and measure
     _reads = None  # the tokenizer
@@ -87,7 +87,8 @@ class WithText(Answers, traitlets.HasTraits):
         if self._live["where"] == "page":
             lm = checkpoint(self._live["model"], step)
         else:
-            lm = load(self._options["name"], step, **{k: self._options[k] for k in ("dtype", "device") if k in self._options})
+            numbers = {name: self._options[name] for name in ("dtype", "device") if name in self._options}
+            lm = load(self._options["name"], step, **numbers)
         self._reads = lm.tokenizer
         return lm
 
