@@ -60,7 +60,7 @@ class RopeLab(OfAModel, WithStill, anywidget.AnyWidget):
         the last one and the one it looks at most.  positions: how far the sliders reach, and how many tokens a text
         may have.
         Positions, base and rotary fraction begin as the model has them, so that the score is the model's own before
-        the softmax. `lab.text`, `lab.layer`, `lab.head`, `lab.query_token` and `lab.key_token` can be set from code, and
+        the softmax. `lab.text`, `lab.layer`, `lab.head`, `lab.query_token`, `lab.key_token` can be set from code, and
         bring the positions back.  A model that ships is computed in the page itself, any other by the kernel.
         Raises what `load` and `lm.trace` raise, and ValueError for a model whose positions are learned.
         """
