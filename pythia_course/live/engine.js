@@ -20,11 +20,11 @@ export class Engine {
     return this.ask({ forget: name });
   }
 
-  // { model, prompt, keep: [names], changes, lens: true, next: k } -> { trace, lens, next }, or null where a newer request
-  // on the same channel came first.  lens: (layer + 1, vocab), the next token's probabilities after each layer, at the last
-  // position.  next: the k likeliest next tokens, likeliest first: [printable token, probability].
+  // { model, prompt, keep: [names], changes, lens: k, next: k } -> { trace, lens, next }, or null where a newer request on
+  // the same channel came first.  next: the k likeliest next tokens, likeliest first: [printable token, probability].
+  // lens: so many of each layer + 1, as they are if the model stops there.
   trace(request) {
-    return this.ask({ channel: "", keep: [], changes: [], lens: false, next: 0, ...request });
+    return this.ask({ channel: "", keep: [], changes: [], lens: 0, next: 0, ...request });
   }
 
   ask(request, transferred = []) {
@@ -41,7 +41,7 @@ export class Engine {
     this.asked.delete(id);
     if (error !== undefined) return reject(new Error(error));
     const named = Object.entries(trace ?? {}).map(([name, value]) => [name, tensor(value)]); // a message carries no classes
-    resolve(superseded ? null : { trace: Object.fromEntries(named), lens: tensor(lens), next });
+    resolve(superseded ? null : { trace: Object.fromEntries(named), lens, next });
   }
 
   // No worker, no answers: neither to what was asked nor to what will be.

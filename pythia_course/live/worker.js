@@ -49,24 +49,19 @@ async function runOne(channel, { id, lm, model, prompt, keep, changes, lens, nex
     answer(id, () => {
       const trace = { ...step.value }, { residual } = trace;
       if (!keep.includes("residual")) delete trace.residual; // asked for by lens and next alone
-      return { trace, lens: lens ? lastLens(lm, residual) : null, next: next ? lm.likeliest(residual, next) : null };
+      return { trace, lens: lens ? lensOf(lm, residual, lens) : null, next: next ? lm.likeliest(residual, next) : null };
     });
   } catch (error) {
     self.postMessage({ id, error: error.message });
   }
 }
 
-// Next-token probabilities (layer + 1, vocab) at the last position, read after each layer.
-function lastLens(lm, residual) {
-  const { layers, width } = lm.spec, streams = new Float32Array((layers + 1) * width);
-  for (let layer = 0; layer <= layers; layer++) streams.set(residual.at(layer, residual.shape[1] - 1).data, layer * width);
-  return lm.logitLens({ data: streams, shape: [layers + 1, width] });
-}
+// What comes next at the last position, read after each layer.
+const lensOf = (lm, residual, k) => Array.from({ length: lm.spec.layers + 1 }, (_, layer) => lm.likeliest(residual, k, layer));
 
 function answer(id, make) {
   try {
-    const reply = make() ?? {}, tensors = [reply.lens, ...Object.values(reply.trace ?? {})];
-    const buffers = tensors.map((tensor) => tensor?.data?.buffer).filter(Boolean);
+    const reply = make() ?? {}, buffers = Object.values(reply.trace ?? {}).map((tensor) => tensor?.data?.buffer).filter(Boolean);
     self.postMessage({ id, ...reply }, buffers);
   } catch (error) {
     self.postMessage({ id, error: error.message });

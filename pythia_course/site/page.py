@@ -16,6 +16,7 @@ from pythia_course.widgets.common.code import script, style
 
 FOLDER = Path(__file__).parent
 PROMPT = "Then Mia and Tom went to the park. Then Tom gave the ball to"
+OTHER = "Then Mia and Tom went to the park. Then Mia gave the ball to"  # as long, to bring values over from
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -66,10 +67,6 @@ def page_text(name: str = "tiny-pythia", step: int | None = None) -> str:
 
 def offered(steps: dict[str, list[int]]) -> dict:
     """What the playground is told of these models, {name: its steps}, the first of which it shows at first."""
-    from transformers import AutoTokenizer
-
-    from pythia_course.plots.labels import token_labels
-
     specs = {name: _spec(name) for name in steps}
     first = next(iter(specs.values()))
     models = {name: {"layers": s.layers, "heads": s.heads, "steps": list(steps[name])} for name, s in specs.items()}
@@ -77,7 +74,7 @@ def offered(steps: dict[str, list[int]]) -> dict:
         "models": models,
         "model": first.name,
         "prompt": PROMPT,
-        "labels": token_labels(AutoTokenizer.from_pretrained(suite.TINY_TOKENIZER), range(first.vocab)),
+        "other": OTHER,
         "colors": base64.b64encode(color_table()).decode("ascii"),
         "tokenizer": (suite.TINY_TOKENIZER / "tokenizer.json").read_text(encoding="utf-8"),
     }

@@ -1,12 +1,12 @@
 // The two who can compute what a widget shows: an engine in this page, with weights that the kernel sends once, and the
 // kernel itself. Either is asked for the picture of a run:
 //
-//     run      { model, step, prompt, silenced: [[layer, head], …], patched: [{ head: [layer, head] } or
-//              { stream: [layer, position] }, …], clean }; what is patched in comes from a run of the prompt `clean`
+//     run      { model, step, prompt, silenced, patched, clean }, the last three as live/changes.js has them
 //     picture  { tokens, layers, heads, scores, next: [[token, probability], …], weights }, weights as `packed` makes them
 //
 // A picture is null where a newer request on the same channel came first.
 
+import { changesOf } from "../../live/changes.js";
 import { Engine } from "../../live/engine.js";
 import { Shelf } from "../../live/shelf.js";
 import { bytes } from "./attention.js";
@@ -73,10 +73,9 @@ export class InPage {
     }
   }
 
-  async picture({ model, step, prompt, silenced, clean, patched }, channel) {
-    const patch = ({ head, stream }) => ({ patch: head ? { heads: [head] } : { residual: [stream] }, clean });
-    const changes = [...patched.map(patch), ...(silenced.length ? [{ ablate: { heads: silenced } }] : [])];
-    const answer = await (await this.start()).trace({ model, step, prompt, keep: ["attention"], changes, next: MOST_NEXT, channel });
+  async picture({ model, step, prompt, ...changed }, channel) {
+    const changes = changesOf(changed), keep = ["attention"];
+    const answer = await (await this.start()).trace({ model, step, prompt, keep, changes, next: MOST_NEXT, channel });
     if (!answer) return null;
     const { trace: { tokens, attention }, next } = answer, [layers, heads] = attention.shape;
     return { tokens, layers, heads, scores: headScores(attention, tokens), next, weights: packed(attention) };
