@@ -3,7 +3,7 @@
 import { make, newId } from "../widgets/common/elements.js";
 
 const MOST = 6, MORE = 20; // documents shown at first; how many more at a time
-const count = (number) => number.toLocaleString("en");
+const grouped = (number) => number.toLocaleString("en");
 const escaped = (word) => word.replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 
 export class Batch {
@@ -60,9 +60,9 @@ export class Batch {
     if (!this.batch) return;
     const { batch: { step, documents }, model, shown } = this, words = this.words.value.split(/\s+/).filter(Boolean);
     const found = documents.filter(([, text]) => words.every((word) => text.includes(word)));
-    const seen = this.step ? `the last that ${model} has read at step ${count(this.step)}` : `the first that ${model} will read`;
+    const seen = this.step ? `the last that ${model} has read at step ${grouped(this.step)}` : `the first that ${model} will read`;
     const hold = words.length ? ` ${found.length === 1 ? "holds" : "hold"} ${words.map((word) => `“${word}”`).join(" and ")}` : ", cut where a row of the batch ends";
-    this.said.textContent = `Batch ${count(step)}, ${seen}: ${words.length ? `${found.length} of ` : ""}${documents.length} documents${hold}.`;
+    this.said.textContent = `Batch ${grouped(step)}, ${seen}: ${words.length ? `${found.length} of ` : ""}${documents.length} documents${hold}.`;
     this.list.replaceChildren(...found.slice(0, shown).map(([source, text]) =>
       make("li", "", {}, make("b", "", {}, source), " ", make("span", "", {}, ...marked(text, words)))));
     this.more.hidden = found.length <= shown;

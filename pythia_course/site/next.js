@@ -3,9 +3,9 @@
 import { HIDDEN, make } from "../widgets/common/elements.js";
 
 const LENS = 3; // tokens a layer
-export const MOST_NEXT = 8; // tokens listed
+export const MOST_NEXT = 8; // tokens likely
 const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}%`;
-const listed = (tokens) => tokens.slice(0, LENS).map(([token, share]) => `${token} ${percent(share)}`).join(", ");
+const likely = (tokens) => tokens.slice(0, LENS).map(([token, share]) => `${token} ${percent(share)}`).join(", ");
 
 export class Next {
   constructor() {
@@ -25,7 +25,7 @@ export class Next {
       return make("li", "", {}, make("span", "pg-token", {}, token), make("span", "pg-share", {}, percent(share)), bar);
     }));
     this.rows.replaceChildren(...lens.map((tokens, layer) =>
-      make("tr", "", {}, make("th", "", { scope: "row" }, String(layer)), make("td", "", {}, listed(tokens)))));
-    return listed(lens.at(-1));
+      make("tr", "", {}, make("th", "", { scope: "row" }, String(layer)), make("td", "", {}, likely(tokens)))));
+    return likely(lens.at(-1));
   }
 }

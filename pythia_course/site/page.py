@@ -33,6 +33,7 @@ PAGE = """<!doctype html>
 <div id="playground"><noscript>This page computes with JavaScript, which is switched off here.</noscript></div>
 </main>
 <script type="application/json" id="data">{data}</script>
+<script type="text/plain" id="tokenizer">{tokenizer}</script>
 <script type="text/plain" id="worker">{worker}</script>
 <script type="text/plain" id="weights">{weights}</script>
 <script>{script}</script>
@@ -53,12 +54,14 @@ def page_text(name: str = "tiny-pythia", step: int | None = None) -> str:
     look = f"\n{style(FOLDER / 'page.css', FOLDER / 'playground.css')}"
     step = suite.steps(name)[-1] if step is None else step
     data = offered({name: [step]}) | {"config": files["config"].read_text(encoding="utf-8")}
+    tokenizer = data.pop("tokenizer")  # as it is: within JSON each of its quotes would be two characters
     return PAGE.format(
         policy=_policy(code, look),
         name=html.escape(name),
         parameters=suite.total(_spec(name)),
         style=look,
         data=json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),  # no HTML can end it
+        tokenizer=tokenizer,
         worker=script(live.FOLDER / "worker.js"),
         weights=base64.b64encode(files["weights"].read_bytes()).decode("ascii"),
         script=code,

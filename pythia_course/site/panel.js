@@ -24,9 +24,8 @@ export class Panel {
     this.text.addEventListener("input", () => this.change({ prompt: this.text.value }));
     this.field = make("label", "pg-label", {}, "Type, and see where each head looks:", this.text);
     this.all = make("section", "", { "aria-label": "all heads" });
-    this.root = make("section", "pg-panel", {}, this.name, this.buildChoices(), this.field, this.said,
-      make("div", "pg-sides", {}, this.all, this.buildLarge(`pg-head${id}`), this.next.root),
-      this.patches.root);
+    this.root = make("section", "pg-panel", {}, this.name, this.buildChoices(), this.field, this.said, this.patches.root,
+      make("div", "pg-sides", {}, this.all, this.buildLarge(`pg-head${id}`), this.next.root));
     this.reading = playground.reading?.(this);
     if (this.reading) this.root.append(this.reading.root);
   }
