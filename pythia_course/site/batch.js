@@ -5,6 +5,16 @@ import { make, newId } from "../widgets/common/elements.js";
 const MOST = 6, MORE = 20; // documents shown at first; how many more at a time
 const grouped = (number) => number.toLocaleString("en");
 const escaped = (word) => word.replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+const LETTER = "[\\p{L}\\p{N}]", IS_LETTER = new RegExp(LETTER, "u");
+
+// Any of these words, whole: “to” is not in “town”.
+function wholeOf(words) {
+  const whole = (word) => {
+    const letters = [...word], before = IS_LETTER.test(letters[0]) ? `(?<!${LETTER})` : "";
+    return `${before}${escaped(word)}${IS_LETTER.test(letters.at(-1)) ? `(?!${LETTER})` : ""}`;
+  };
+  return new RegExp(`(${[...words].sort((a, b) => b.length - a.length).map(whole).join("|")})`, "u");
+}
 
 export class Batch {
   // panel: a Panel.  fetched(model, step): a promise of { step, documents: [[source, text], …] }, a batch and its number.
@@ -28,10 +38,12 @@ export class Batch {
     return this.show();
   }
 
-  // The word in the token that looks.
+  // The word that the token which looks is, or is a piece of.
   take() {
+    const { tokens = [], query } = this.panel, from = tokens.slice(0, query).join("").length, to = from + (tokens[query] ?? "").length;
     if (!this.root.open) return;
-    this.words.value = /[\p{L}\p{N}](.*[\p{L}\p{N}])?/u.exec(this.panel.tokens?.[this.panel.query] ?? "")?.[0] ?? "";
+    const found = [...tokens.join("").matchAll(new RegExp(`${LETTER}+`, "gu"))].find(({ 0: word, index }) => index < to && index + word.length > from);
+    this.words.value = found?.[0] ?? "";
     this.shown = MOST;
     this.find();
   }
@@ -59,7 +71,7 @@ export class Batch {
   find() {
     if (!this.batch) return;
     const { batch: { step, documents }, model, shown } = this, words = this.words.value.split(/\s+/).filter(Boolean);
-    const found = documents.filter(([, text]) => words.every((word) => text.includes(word)));
+    const tests = words.map((word) => wholeOf([word])), found = documents.filter(([, text]) => tests.every((test) => test.test(text)));
     const seen = this.step ? `the last that ${model} has read at step ${grouped(this.step)}` : `the first that ${model} will read`;
     const hold = words.length ? ` ${found.length === 1 ? "holds" : "hold"} ${words.map((word) => `“${word}”`).join(" and ")}` : ", cut where a row of the batch ends";
     this.said.textContent = `Batch ${grouped(step)}, ${seen}: ${words.length ? `${found.length} of ` : ""}${documents.length} documents${hold}.`;
@@ -73,6 +85,5 @@ export class Batch {
 // The text with these words marked wherever they stand.
 function marked(text, words) {
   if (!words.length) return [text];
-  const parts = text.split(new RegExp(`(${[...words].sort((a, b) => b.length - a.length).map(escaped).join("|")})`, "u"));
-  return parts.map((part, i) => (i % 2 ? make("mark", "", {}, part) : part));
+  return text.split(wholeOf(words)).map((part, i) => (i % 2 ? make("mark", "", {}, part) : part));
 }

@@ -66,7 +66,8 @@ function readPanel(given, models, initial) {
     if (layer >= layers || head >= heads) refuse(`${model} has no head ${quoted(text)}.`);
     return [layer, head];
   };
-  const [layer, head] = given.head === undefined ? [Math.min(1, layers - 1), 0] : place(given.head);
+  const { layer: first = 1, head: second = 0 } = initial; // of the other panel, as far as this model has such a head
+  const [layer, head] = given.head === undefined ? [Math.min(first, layers - 1), Math.min(second, heads - 1)] : place(given.head);
   const silenced = several(given.silent).map((text) => place(text));
   const patched = several(given.patch).map((text) => {
     if (text.startsWith("h")) return { head: place(text.slice(1)) };

@@ -30,8 +30,10 @@ SHORT = {  # what a link leaves out
     "#step2=0": ([SMALL, {**SMALL, "step": 0}], "prompt"),
     "#step=512&model2=small": ([{**SMALL, "step": 512}, {**SMALL, "step": 512}], "prompt"),
     "#step=512&model2=large": ([{**SMALL, "step": 512}, {**SMALL, "model": "large"}], "prompt"),
+    "#head=0.1&prompt2=Tom": ([{**SMALL, "layer": 0, "head": 1}, {**SMALL, "prompt": "Tom", "layer": 0, "head": 1}], "model"),
+    "#model=large&head=3.3&model2=small": ([{**SMALL, "model": "large", "layer": 3, "head": 3}, {**SMALL, "head": 1}], "prompt"),
     "#prompt2=&patch2=h0.0,h0.0": ([SMALL, {**SMALL, "prompt": "", "patched": [{"head": [0, 0]}]}], "model"),
-}
+}  # fmt: skip
 REFUSED = {
     "#model2=__proto__": "there is no model “__proto__” here.",
     "#model2=large&step2=512": "large is here at the steps 6,200, not at “512”.",

@@ -146,7 +146,9 @@ def test_values_of_another_text_s_run_are_brought_over_by_mouse_and_by_key_and_b
     page.get_by_role("button", name="back to one").click()
     assert page.locator(".pg-panel").count() == 1 and page.locator(".pg-patches").is_hidden()
 
-    page.evaluate("(link) => { location.href = link; }", link)  # and the link brings all of it back
+    page.goto("about:blank")
+    page.goto(link)  # which brings all of it back
+    page.wait_for_selector("#playground[data-ready]", timeout=SECONDS)
     following(page, 0, both)
     assert [each.input_value() for each in page.locator(".pg-text").all()] == texts
 
