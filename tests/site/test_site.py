@@ -12,7 +12,7 @@ from support.firefox import FIREFOX, firefox
 import pythia_course
 from pythia_course.__main__ import main
 from pythia_course.lessons import shipped
-from pythia_course.site import alive, bundle
+from pythia_course.site import bundle
 from pythia_course.site.folder import repository, write_site
 from pythia_course.widgets.common.documents import documents, read_last
 
@@ -334,20 +334,6 @@ def test_firefox_computes_the_same_from_a_disk_and_mounts_a_widget(folder, tmp_p
 
 
 # ------------------------------------------------------------------------------------------ how it comes about
-
-
-def test_only_those_cells_are_run_that_a_widget_needs():
-    class Cell:
-        cell_type = "code"
-
-        def __init__(self, source):
-            self.source = source
-
-    sources = [
-        "import math as m", "a = m.pi", "unused = 1 / 0", "def f(x):\n    return x + a",
-        "for b in range(3):\n    print(b)", "d = {}", "d['k'] = f(1)", "c = [b for b in range(2)]", "(d, c)",
-    ]  # fmt: skip
-    assert alive.needed([Cell(source) for source in sources], 8) == [0, 1, 3, 5, 6, 7, 8]
 
 
 def test_a_module_that_cannot_be_a_script_is_refused():
