@@ -68,8 +68,8 @@ def _reads(source):
         tables.extend(table.get_children())
         if table.get_type() != "module":
             read |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global()}
-    bound = _bound_first(source)
-    return read - {name for name, first in bound.items() if first} | {name for name, first in bound.items() if not first}
+    first = _bound_first(source)
+    return read - {name for name in first if first[name]} | {name for name in first if not first[name]}
 
 
 def _bound_first(source):

@@ -17,13 +17,13 @@ const ALONE = 384, BESIDE = 320, AROUND = 110; // pixels of the large head, at m
 export class Panel {
   constructor(playground, i) {
     const id = i ? `-${i + 1}` : "";
-    Object.assign(this, { playground, i, query: 0, next: new Next(), patches: new Patches(this) });
-    this.name = make("h2", "pg-name");
+    Object.assign(this, { playground, i, id, query: 0, next: new Next(), patches: new Patches(this) });
+    this.name = make("h2", "pg-name", { id: `pg-name${id}` });
     this.said = make("div", "pg-said", { id: `pg-said${id}`, role: "status", "aria-live": "polite" });
     this.text = make("textarea", "pg-text", { rows: 2, spellcheck: "false", "aria-describedby": this.said.id });
     this.text.addEventListener("input", () => this.change({ prompt: this.text.value }));
     this.field = make("label", "pg-label", {}, "Type, and see where each head looks:", this.text);
-    this.all = make("section", "", { "aria-label": "all heads" });
+    this.all = make("section", "", { "aria-labelledby": `${this.name.id} pg-all${id}` });
     this.root = make("section", "pg-panel", {}, this.name, this.buildChoices(), this.field, this.said, this.patches.root,
       make("div", "pg-sides", {}, this.all, this.buildLarge(`pg-head${id}`), this.next.root));
     this.reading = playground.reading?.(this);
@@ -57,7 +57,7 @@ export class Panel {
     this.rows = make("ol", "pg-rows", { start: 0 });
     this.told = make("details", "pg-told", {}, make("summary", "", {}, "this head in words"), this.rows);
     this.told.addEventListener("toggle", () => this.drawWords());
-    return make("section", "", { "aria-labelledby": id }, this.title,
+    return make("section", "", { "aria-labelledby": `${this.name.id} ${id}` }, this.title,
       make("div", "pcw-controls", {}, this.silence, this.restore), this.large, this.told);
   }
 
@@ -100,7 +100,7 @@ export class Panel {
       bring: at((patch) => { if (this.other !== null) this.patches.toggle(patch); }),
       hold: at((patch) => this.playground.hold(this, () => patch)),
     });
-    this.all.replaceChildren(make("h2", "", {}, "All heads"), this.heads.root);
+    this.all.replaceChildren(make("h2", "", { id: `pg-all${this.id}` }, "All heads"), this.heads.root);
   }
 
   showChoices() {
@@ -149,7 +149,6 @@ export class Panel {
     Object.assign(this, { tokens, query: tokens.length - 1, key: null });
     this.map = new HeadMap(tokens, this.playground.colors, (query, key) => this.look(query, key), most);
     this.large.replaceChildren(this.map.root);
-    this.patches.fill();
   }
 
   // "", or what was done to a head; what is silenced is so whatever was brought over.

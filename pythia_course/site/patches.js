@@ -48,9 +48,11 @@ export class Patches {
     return `the stream at ${token} (${position}) ${layer < layers ? `before layer ${layer}` : `after layer ${layer - 1}`}`;
   }
 
-  // Other tokens, or another model.
+  // The lists, of other tokens or another model.
   fill() {
     const { tokens, size: { layers } } = this.panel, before = this.before.value || Math.min(1, layers);
+    if (same(this.filled, [tokens, layers])) return;
+    this.filled = [tokens, layers];
     const choices = Array.from({ length: layers + 1 }, (_, layer) => make("option", "", { value: layer }, layer < layers ? String(layer) : "none: the end"));
     this.token.replaceChildren(...tokens.map((token, i) => make("option", "", { value: i }, `${i}: ${shortened(token, 12)}`)));
     this.before.replaceChildren(...choices);
@@ -61,6 +63,7 @@ export class Patches {
     const { panel } = this, head = { head: [panel.layer, panel.head] };
     this.root.hidden = panel.other === null;
     if (this.root.hidden || !panel.tokens) return;
+    this.fill();
     this.token.value = panel.query;
     for (const [button, patch, name] of [[this.head, head, nameOf(...head.head)], [this.stream, this.place(), "it"]]) {
       const on = this.has(patch);

@@ -101,7 +101,7 @@ export class Playground {
   // A checkpoint half way, or else the next model.
   another({ model, step }) {
     const { steps } = this.models[model], half = steps[Math.floor(steps.length / 2)], names = Object.keys(this.models);
-    if (steps.length > 1) return { step: half === step ? steps.at(-1) : half };
+    if (steps.length > 1) return { step: [half, steps.at(-1), steps[0]].find((other) => other !== step) };
     const next = names[(names.indexOf(model) + 1) % names.length];
     return { model: next, step: this.models[next].steps.at(-1) };
   }
@@ -113,8 +113,9 @@ export class Playground {
   }
 
   nameOf({ i, run: { model, step } }) {
+    const which = ["first", "second"][i];
     if (!this.linked) return "";
-    return this.linked === "model" ? ["first text", "second text"][i] : `${model}, step ${step.toLocaleString("en")}`;
+    return this.linked === "model" ? `${which} text` : `${which}: ${model}, step ${step.toLocaleString("en")}`;
   }
 
   otherText({ i }) {

@@ -12,6 +12,7 @@ MODELS = {
 }
 INITIAL = {"prompt": "Mia", "model": "small"}
 SMALL = {"prompt": "Mia", "model": "small", "step": 6200, "layer": 1, "head": 0, "silenced": [], "patched": []}
+FIRST, LARGE = {"layer": 0, "head": 1}, {"model": "large", "layer": 3, "head": 3}
 PATCHES = [{"head": [1, 1]}, {"stream": [2, 5]}]
 FOLLOWED = {
     "#lessons": None,
@@ -30,8 +31,8 @@ SHORT = {  # what a link leaves out
     "#step2=0": ([SMALL, {**SMALL, "step": 0}], "prompt"),
     "#step=512&model2=small": ([{**SMALL, "step": 512}, {**SMALL, "step": 512}], "prompt"),
     "#step=512&model2=large": ([{**SMALL, "step": 512}, {**SMALL, "model": "large"}], "prompt"),
-    "#head=0.1&prompt2=Tom": ([{**SMALL, "layer": 0, "head": 1}, {**SMALL, "prompt": "Tom", "layer": 0, "head": 1}], "model"),
-    "#model=large&head=3.3&model2=small": ([{**SMALL, "model": "large", "layer": 3, "head": 3}, {**SMALL, "head": 1}], "prompt"),
+    "#head=0.1&prompt2=Tom": ([SMALL | FIRST, SMALL | FIRST | {"prompt": "Tom"}], "model"),
+    "#model=large&head=3.3&model2=small": ([SMALL | LARGE, {**SMALL, "head": 1}], "prompt"),
     "#prompt2=&patch2=h0.0,h0.0": ([SMALL, {**SMALL, "prompt": "", "patched": [{"head": [0, 0]}]}], "model"),
 }  # fmt: skip
 REFUSED = {
@@ -77,4 +78,5 @@ def test_what_a_link_leaves_out_is_as_in_the_first_panel_or_as_at_first(found):
 def test_what_does_not_fit_is_refused_whole_with_a_sentence(found):
     for link, says in REFUSED.items():
         assert set(found[link]) == {"refused"}, link
-        assert found[link]["refused"].startswith("This link was not followed: ") and says in found[link]["refused"], link
+        refused = found[link]["refused"]
+        assert refused.startswith("This link was not followed: ") and says in refused, link

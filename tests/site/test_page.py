@@ -39,9 +39,11 @@ def shown_next(page):
 def following(page, panel, predicted):
     """Wait until this panel lists these next tokens with these shares."""
     expected = [f"{token} {share_of(share)}" for token, share in predicted]
-    listed = """([panel, expected]) => expected.join("\\n") === [...document.querySelectorAll(".pg-panel")[panel]
-      .querySelectorAll(".pg-next li")].slice(0, expected.length).map((row) => `${row.children[0].textContent} ${row.children[1].textContent}`)
-      .join("\\n")"""
+    listed = """([panel, expected]) => {
+      const rows = document.querySelectorAll(".pg-panel")[panel].querySelectorAll(".pg-next li");
+      const said = [...rows].map(({ children: [token, share] }) => `${token.textContent} ${share.textContent}`);
+      return expected.join() === said.slice(0, expected.length).join();
+    }"""
     page.wait_for_function(listed, arg=[panel, expected], timeout=SECONDS)
 
 
@@ -154,7 +156,8 @@ def test_values_of_another_text_s_run_are_brought_over_by_mouse_and_by_key_and_b
 
 
 def test_one_model_at_one_step_is_compared_with_another_text_only_and_has_no_batch(page):
-    assert page.get_by_role("group", name="compare beside it").get_by_role("button").all_inner_texts() == ["another text"]
+    beside = page.get_by_role("group", name="compare beside it").get_by_role("button")
+    assert beside.all_inner_texts() == ["another text"]
     assert page.locator(".pg-batch").count() == 0
 
 

@@ -208,7 +208,8 @@ def test_another_model_on_the_same_text_stands_beside_and_a_link_holds_both(open
     page.wait_for_selector("#playground[data-ready]", timeout=SECONDS)
     page.get_by_role("button", name="another model or step").click()
     first, second = page.locator(".pg-panel").all()
-    assert [name.inner_text() for name in page.locator(".pg-name").all()] == ["tiny-pythia-91k, step 6,200", "tiny-pythia-91k, step 0"]
+    names = [name.inner_text() for name in page.locator(".pg-name").all()]
+    assert names == ["first: tiny-pythia-91k, step 6,200", "second: tiny-pythia-91k, step 0"]
     page.locator(".pg-text:visible").fill(text)
     second.get_by_label("model").select_option("tiny-gpt2")
     for panel, name in ((0, "tiny-pythia-91k"), (1, "tiny-gpt2")):
@@ -224,7 +225,8 @@ def test_another_model_on_the_same_text_stands_beside_and_a_link_holds_both(open
 
     again = opened("index.html" + link[link.index("#") :])
     again.wait_for_selector("#playground[data-ready]", timeout=SECONDS)
-    assert again.locator(".pg-panel").nth(1).locator(".pg-silent").get_attribute("aria-label") == "layer 3, head 3, silenced"
+    silent = again.locator(".pg-panel").nth(1).locator(".pg-silent")
+    assert silent.get_attribute("aria-label") == "layer 3, head 3, silenced"
     assert again.locator(".pg-text:visible").input_value() == text
 
 
@@ -239,7 +241,8 @@ def test_the_batch_that_it_read_last_is_a_click_away_with_the_documents_that_hol
         holding = [text for _, text in every if re.search(r"\bball\b", text)]
         assert number == told["batch"] == batch and told["total"] == len(every) and len(holding) > 6
         said = f"{len(holding)} of {told['total']} documents hold “ball”."
-        page.locator(".pg-batch [role=status]", has_text=f"Batch {batch:,}, ").filter(has_text=said).wait_for(timeout=SECONDS)
+        status = page.locator(".pg-batch [role=status]", has_text=f"Batch {batch:,}, ").filter(has_text=said)
+        status.wait_for(timeout=SECONDS)
         shown = page.locator(".pg-documents li span").all_text_contents()
         assert shown == holding[:6] and set(page.locator(".pg-documents mark").all_text_contents()) == {"ball"}
         page.get_by_label("training step").press("Home")
