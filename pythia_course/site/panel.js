@@ -130,6 +130,7 @@ export class Panel {
   // Ask the worker; what was asked before and is not answered yet is forgotten.
   async ask() {
     const { model, step, prompt } = this.run, changes = changesOf({ ...this.run, clean: this.other });
+    this.patches.draw();
     try {
       const answer = await this.playground.shelf.trace({ model, step, prompt, keep: ["attention"], changes, lens: MOST_NEXT, channel: this.said.id });
       if (!answer) return;

@@ -59,20 +59,29 @@ export class Patches {
     this.before.value = Math.min(before, layers);
   }
 
+  // Also while there is no picture, since what is brought over may not fit.
   draw() {
-    const { panel } = this, head = { head: [panel.layer, panel.head] };
+    const { panel } = this, { tokens } = panel, head = { head: [panel.layer, panel.head] };
     this.root.hidden = panel.other === null;
-    if (this.root.hidden || !panel.tokens) return;
-    this.fill();
-    this.token.value = panel.query;
+    if (this.root.hidden) return;
+    if (tokens) {
+      this.fill();
+      this.token.value = panel.query;
+    }
+    this.stream.disabled = !tokens;
     for (const [button, patch, name] of [[this.head, head, nameOf(...head.head)], [this.stream, this.place(), "it"]]) {
       const on = this.has(patch);
       button.textContent = on ? `take ${name} back out` : `bring ${name} over from the other text`;
       button.setAttribute("aria-pressed", on);
     }
-    if (same(this.told, [panel.run.patched, panel.tokens])) return; // a chip that has the focus stays
-    this.told = [panel.run.patched, panel.tokens];
-    this.chips.replaceChildren(...panel.run.patched.map((patch) => {
+    this.drawChips();
+  }
+
+  drawChips() {
+    const { run: { patched }, tokens } = this.panel;
+    if (same(this.told, [patched, tokens])) return; // a chip that has the focus stays
+    this.told = [patched, tokens];
+    this.chips.replaceChildren(...patched.map((patch) => {
       const chip = make("button", "", { type: "button", "aria-label": `take back: ${this.name(patch)}` }, `${this.name(patch)}, from the other text ✕`);
       chip.addEventListener("click", () => { this.toggle(patch); this.head.focus(); });
       return make("li", "", {}, chip);

@@ -84,7 +84,6 @@ export class Playground {
     this.beside.replaceChildren(...panels.map(({ root }) => root));
     this.beside.classList.toggle("pg-two", two);
     this.beside.classList.toggle("pg-texts", linked === "model");
-    for (const { patches } of panels) patches.draw();
     for (const button of this.compares) button.hidden = two;
     this.back.hidden = !two;
   }

@@ -145,6 +145,10 @@ def test_values_of_another_text_s_run_are_brought_over_by_mouse_and_by_key_and_b
     first.locator(".pg-text").fill("Mia")
     said = "The patch comes from a prompt of 1 tokens and this one has 16: each value goes to the position it came from"
     second.locator(".pg-said", has_text=said).wait_for(timeout=SECONDS)
+    second.get_by_role("button", name="layer 1, head 1", exact=True).press("p")  # what does not fit can be taken back
+    assert second.locator(".pg-chips button").count() == 2
+    second.get_by_role("button", name="layer 1, head 1", exact=True).press("p")
+    assert second.locator(".pg-chips button").count() == 1
     page.get_by_role("button", name="back to one").click()
     assert page.locator(".pg-panel").count() == 1 and page.locator(".pg-patches").is_hidden()
 
