@@ -5,7 +5,8 @@
 Behind `model`: `forward`, the pass layer by layer; `arithmetic`, what that computes besides products of matrices;
 `kernel`, those products, in WebAssembly and in JavaScript; `interventions`, what ablations and patches put where;
 `tokenizer`, `safetensors` and `weights`, which read the files that ship. `worker` does all this in a worker, and
-`engine` is the page's side of it. Each is a .js file in this folder.
+`engine` is the page's side of it; `changes`, how a picture says what it silences and patches. Each
+is a .js file in this folder.
 Names, axes and meanings are those of `pythia_course.inside`. `package.json` tells node that these files are modules.
 """
 

@@ -20,12 +20,12 @@ export class Engine {
     return this.ask({ forget: name });
   }
 
-  // { model, prompt, keep: [names], changes, lens: true, words: true, next: k } -> { trace, lens, words, sure, next }, or null
-  // where a newer request on the same channel came first.  lens: (layer + 1, vocab), the next token's probabilities after
-  // each layer, at the last position.  words, sure: the likeliest and its probability at every one, (layer + 1, position).
-  // next: the k likeliest next tokens, likeliest first: [printable token, probability].
+  // { model, prompt, keep: [names], changes, lens: k, words: true, next: k } -> { trace, lens, words, sure, next }, or null
+  // where a newer request on the same channel came first.  next: the k likeliest next tokens, likeliest first: [printable
+  // token, probability].  lens: so many of each layer + 1, as they are if the model stops there.  words, sure: the
+  // likeliest one and its probability if it stops after each layer, at every position, (layer + 1, position).
   trace(request) {
-    return this.ask({ channel: "", keep: [], changes: [], lens: false, words: false, next: 0, ...request });
+    return this.ask({ channel: "", keep: [], changes: [], lens: 0, words: false, next: 0, ...request });
   }
 
   ask(request, transferred = []) {
@@ -42,7 +42,7 @@ export class Engine {
     this.asked.delete(id);
     if (error !== undefined) return reject(new Error(error));
     const named = Object.entries(trace ?? {}).map(([name, value]) => [name, tensor(value)]); // a message carries no classes
-    resolve(superseded ? null : { trace: Object.fromEntries(named), lens: tensor(lens), words, sure: tensor(sure), next });
+    resolve(superseded ? null : { trace: Object.fromEntries(named), lens, words, sure: tensor(sure), next });
   }
 
   // No worker, no answers: neither to what was asked nor to what will be.

@@ -69,9 +69,9 @@ export class LanguageModel {
     return this.likeliest(this.trace(text, { ...options, keep: "residual" }).residual, k);
   }
 
-  // The same of a trace's stream (layer + 1, position, width).
-  likeliest(residual, k) {
-    const next = this.logitLens(residual.at(this.spec.layers, residual.shape[1] - 1)).data;
+  // The same of a trace's stream (layer + 1, position, width), after all layers or so many.
+  likeliest(residual, k, layer = this.spec.layers) {
+    const next = this.logitLens(residual.at(layer, residual.shape[1] - 1)).data;
     const best = [...next.keys()].sort((a, b) => next[b] - next[a] || a - b).slice(0, k);
     return best.map((id) => [this.tokenizer.label(id), next[id]]);
   }

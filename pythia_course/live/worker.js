@@ -50,23 +50,19 @@ async function runOne(channel, { id, lm, model, prompt, keep, changes, lens, wor
       const trace = { ...step.value }, { residual } = trace;
       if (!keep.includes("residual")) delete trace.residual; // asked for by lens, words and next alone
       const said = words ? lm.likeliestByLayer(residual) : {};
-      return { trace, lens: lens ? lastLens(lm, residual) : null, ...said, next: next ? lm.likeliest(residual, next) : null };
+      return { trace, lens: lens ? lensOf(lm, residual, lens) : null, ...said, next: next ? lm.likeliest(residual, next) : null };
     });
   } catch (error) {
     self.postMessage({ id, error: error.message });
   }
 }
 
-// Next-token probabilities (layer + 1, vocab) at the last position, read after each layer.
-function lastLens(lm, residual) {
-  const { layers, width } = lm.spec, streams = new Float32Array((layers + 1) * width);
-  for (let layer = 0; layer <= layers; layer++) streams.set(residual.at(layer, residual.shape[1] - 1).data, layer * width);
-  return lm.logitLens({ data: streams, shape: [layers + 1, width] });
-}
+// What comes next at the last position, read after each layer.
+const lensOf = (lm, residual, k) => Array.from({ length: lm.spec.layers + 1 }, (_, layer) => lm.likeliest(residual, k, layer));
 
 function answer(id, make) {
   try {
-    const reply = make() ?? {}, tensors = [reply.lens, reply.sure, ...Object.values(reply.trace ?? {})];
+    const reply = make() ?? {}, tensors = [reply.sure, ...Object.values(reply.trace ?? {})];
     const buffers = tensors.map((tensor) => tensor?.data?.buffer).filter(Boolean);
     self.postMessage({ id, ...reply }, buffers);
   } catch (error) {

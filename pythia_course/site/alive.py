@@ -12,7 +12,8 @@ import tempfile
 from dataclasses import dataclass
 
 NEEDS_A_KERNEL = "ModelPicker"
-INNER = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+INNER = (ast.FunctionDef, ast.ClassDef, ast.Lambda, *COMPREHENSIONS)
 HOUSEKEEPING = ("_model_", "_view_", "_dom_", "_anywidget", "_esm", "_css", "layout", "tabbable", "tooltip")
 
 
@@ -67,17 +68,31 @@ def _reads(source):
         tables.extend(table.get_children())
         if table.get_type() != "module":
             read |= {symbol.get_name() for symbol in table.get_symbols() if symbol.is_global()}
-    return read - _bound_first(source)
+    first = _bound_first(source)
+    return read - {name for name in first if first[name]} | {name for name in first if not first[name]}
 
 
 def _bound_first(source):
+    """{name: whether the cell binds it before it reads it}."""
     first = {}
     for node in _in_order(ast.parse(source)):
         if isinstance(node, ast.Name):
             first.setdefault(node.id, isinstance(node.ctx, ast.Store))
         elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             first.setdefault(node.name, True)
-    return {name for name, bound in first.items() if bound}
+        elif isinstance(node, COMPREHENSIONS):
+            first = dict.fromkeys(_taken(node), False) | first
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            first.setdefault(node.target.id, False)
+    return first
+
+
+def _taken(comprehension):
+    """Names that a comprehension reads and does not count with; what it goes through first is read outside of it."""
+    names = [node for node in ast.walk(comprehension) if isinstance(node, ast.Name)]
+    own = {name.id for name in names if isinstance(name.ctx, ast.Store)}
+    outside = {node.id for node in ast.walk(comprehension.generators[0].iter) if isinstance(node, ast.Name)}
+    return {name.id for name in names} - own | outside
 
 
 def _in_order(node):

@@ -20,6 +20,7 @@ from pythia_course.site import bundle, page
 from pythia_course.site.lessons import Lesson, finish, lesson, markdown
 from pythia_course.site.words import sections
 from pythia_course.widgets.common.code import script, style
+from pythia_course.widgets.common.documents import read_last
 
 FOLDER = Path(__file__).parent
 SITE = [("index.html", "Pythia Course"), ("index.html#lessons", "Lessons"), ("glossary.html", "Glossary"),
@@ -103,14 +104,26 @@ def _lesson_page(each, before, after) -> dict:
 
 
 def _playground(steps) -> dict:
-    """{file: content} of its models, a file a checkpoint, and of what all of them share."""
-    shared = page.offered(steps) | {"worker": script(live.FOLDER / "worker.js")}
+    """{file: content} of its models, a file a checkpoint, of what they read, and of what all of them share."""
+    seeds = {name: suite.seed_of(name) for name in steps}
+    shared = page.offered(steps) | {"worker": script(live.FOLDER / "worker.js"), "seeds": seeds}
     files = {"files/playground.js": bundle.held("playground", shared)}
     for name, ones in steps.items():
         for step in ones:
             found = live.model_files(name, step)
             model = {"config": found["config"].read_text(encoding="utf-8"), "weights": found["weights"].read_bytes()}
             files[f"models/{name}-{step}.js"] = bundle.held(f"{name}-{step}", model)
+    return files | _batches(steps, seeds)
+
+
+def _batches(steps, seeds) -> dict:
+    """{file: content} of the batches that these checkpoints read last: models of one seed have read the same."""
+    first_of = {seeds[name]: name for name in reversed(steps)}
+    files = {}
+    for seed, step in sorted({(seeds[name], step) for name, ones in steps.items() for step in ones}):
+        number, documents = read_last(first_of[seed], step)
+        held = bundle.held(f"batch-{seed}-{number}", {"step": number, "documents": documents})
+        files[f"batches/{seed}-{number}.js"] = held
     return files
 
 

@@ -5,7 +5,7 @@ import { Playground } from "./playground.js";
 const held = (id) => document.getElementById(id).textContent;
 
 async function begin() {
-  const { config, ...offered } = JSON.parse(held("data")), place = document.getElementById("playground");
+  const { config, ...models } = JSON.parse(held("data")), offered = { ...models, tokenizer: held("tokenizer") }, place = document.getElementById("playground");
   const worker = new Worker(URL.createObjectURL(new Blob([held("worker")], { type: "text/javascript" })));
   const playground = new Playground(offered, worker, async () => ({ config, weights: held("weights") }));
   place.replaceChildren(playground.root);

@@ -16,6 +16,7 @@ from pythia_course.widgets.common.code import script, style
 
 FOLDER = Path(__file__).parent
 PROMPT = "Then Mia and Tom went to the park. Then Tom gave the ball to"
+OTHER = "Then Mia and Tom went to the park. Then Mia gave the ball to"  # as long, to bring values over from
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -32,6 +33,7 @@ PAGE = """<!doctype html>
 <div id="playground"><noscript>This page computes with JavaScript, which is switched off here.</noscript></div>
 </main>
 <script type="application/json" id="data">{data}</script>
+<script type="text/plain" id="tokenizer">{tokenizer}</script>
 <script type="text/plain" id="worker">{worker}</script>
 <script type="text/plain" id="weights">{weights}</script>
 <script>{script}</script>
@@ -52,12 +54,14 @@ def page_text(name: str = "tiny-pythia", step: int | None = None) -> str:
     look = f"\n{style(FOLDER / 'page.css', FOLDER / 'playground.css')}"
     step = suite.steps(name)[-1] if step is None else step
     data = offered({name: [step]}) | {"config": files["config"].read_text(encoding="utf-8")}
+    tokenizer = data.pop("tokenizer")  # as it is: within JSON each of its quotes would be two characters
     return PAGE.format(
         policy=_policy(code, look),
         name=html.escape(name),
         parameters=suite.total(_spec(name)),
         style=look,
         data=json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),  # no HTML can end it
+        tokenizer=tokenizer,
         worker=script(live.FOLDER / "worker.js"),
         weights=base64.b64encode(files["weights"].read_bytes()).decode("ascii"),
         script=code,
@@ -66,10 +70,6 @@ def page_text(name: str = "tiny-pythia", step: int | None = None) -> str:
 
 def offered(steps: dict[str, list[int]]) -> dict:
     """What the playground is told of these models, {name: its steps}, the first of which it shows at first."""
-    from transformers import AutoTokenizer
-
-    from pythia_course.plots.labels import token_labels
-
     specs = {name: _spec(name) for name in steps}
     first = next(iter(specs.values()))
     models = {name: {"layers": s.layers, "heads": s.heads, "steps": list(steps[name])} for name, s in specs.items()}
@@ -77,7 +77,7 @@ def offered(steps: dict[str, list[int]]) -> dict:
         "models": models,
         "model": first.name,
         "prompt": PROMPT,
-        "labels": token_labels(AutoTokenizer.from_pretrained(suite.TINY_TOKENIZER), range(first.vocab)),
+        "other": OTHER,
         "colors": base64.b64encode(color_table()).decode("ascii"),
         "tokenizer": (suite.TINY_TOKENIZER / "tokenizer.json").read_text(encoding="utf-8"),
     }

@@ -6,7 +6,20 @@ from pathlib import Path
 import pytest
 from support import figures
 from support.lab import SECONDS
-from support.walk import NOBODY_BEHIND, WINDOWS, Walk, close, look, lost, open_notebook, run_all, save, see, turn_to, watch
+from support.walk import (
+    NOBODY_BEHIND,
+    WINDOWS,
+    Walk,
+    close,
+    look,
+    lost,
+    open_notebook,
+    run_all,
+    save,
+    see,
+    turn_to,
+    watch,
+)
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 LESSONS = [path.name for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))]

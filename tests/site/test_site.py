@@ -12,8 +12,9 @@ from support.firefox import FIREFOX, firefox
 import pythia_course
 from pythia_course.__main__ import main
 from pythia_course.lessons import shipped
-from pythia_course.site import alive, bundle
+from pythia_course.site import bundle
 from pythia_course.site.folder import repository, write_site
+from pythia_course.widgets.common.documents import documents, read_last
 
 pytestmark = pytest.mark.xdist_group("site")
 SECONDS = 60_000  # of patience, in milliseconds
@@ -22,6 +23,9 @@ ALIVE = ("00", "02", "04")  # lessons whose widgets take little; make site does 
 STEPS = {"tiny-pythia-91k": [0, 6200], "tiny-gpt2": [6200]}
 LISTED = """(expected) => expected.join() ===
   [...document.querySelectorAll(".pg-next .pg-token")].slice(0, 3).map(({ textContent }) => textContent).join()"""
+LISTED_IN = """([panel, expected]) => expected.join() ===
+  [...document.querySelectorAll(".pg-panel")[panel].querySelectorAll(".pg-next .pg-token")]
+    .slice(0, 3).map(({ textContent }) => textContent).join()"""
 READY = """new Promise((done) => {
   const look = () => (document.querySelector("[data-ready]") ? done(true) : setTimeout(look, 50));
   look();
@@ -199,6 +203,66 @@ def test_a_link_that_does_not_fit_is_refused_whole(opened, link, says):
     assert page.input_value(".pg-text").startswith("Then Mia and Tom") and page.locator("main img").count() == 0
 
 
+def test_another_model_on_the_same_text_stands_beside_and_a_link_holds_both(opened):
+    page, text = opened("index.html"), "Mia had a red ball. Tom"
+    page.wait_for_selector("#playground[data-ready]", timeout=SECONDS)
+    page.get_by_role("button", name="another model or step").click()
+    first, second = page.locator(".pg-panel").all()
+    names = [name.inner_text() for name in page.locator(".pg-name").all()]
+    assert names == ["first: tiny-pythia-91k, step 6,200", "second: tiny-pythia-91k, step 0"]
+    page.locator(".pg-text:visible").fill(text)
+    second.get_by_label("model").select_option("tiny-gpt2")
+    for panel, name in ((0, "tiny-pythia-91k"), (1, "tiny-gpt2")):
+        expected = [token for token, _ in pythia_course.load(name).predict(text, 3)]
+        page.wait_for_function(LISTED_IN, arg=[panel, expected], timeout=SECONDS)
+    assert page.locator(".pg-patches:visible").count() == 0
+    second.get_by_role("button", name="layer 3, head 3", exact=True).press("s")
+    second.locator(".pg-silent").wait_for(timeout=SECONDS)
+    assert first.locator(".pg-silent").count() == 0
+    page.get_by_role("button", name="make a link to this").click()
+    link = page.input_value(".pg-link")
+    assert link.endswith("&model2=tiny-gpt2&step2=6200&head2=3.3&silent2=3.3")
+
+    again = opened("index.html" + link[link.index("#") :])
+    again.wait_for_selector("#playground[data-ready]", timeout=SECONDS)
+    silent = again.locator(".pg-panel").nth(1).locator(".pg-silent")
+    assert silent.get_attribute("aria-label") == "layer 3, head 3, silenced"
+    assert again.locator(".pg-text:visible").input_value() == text
+
+
+def test_the_batch_that_it_read_last_is_a_click_away_with_the_documents_that_hold_a_word(opened):
+    page = opened("index.html#prompt=Mia+had+a+red+ball&model=tiny-pythia-91k&step=6200")
+    page.wait_for_selector("#playground[data-ready]", timeout=SECONDS)
+    assert page.evaluate("() => Object.keys(PYTHIA.held).filter((key) => key.startsWith('batch'))") == []
+    page.get_by_text("what it was trained on at this step").click()
+    for step, batch in ((6200, 6199), (0, 0)):
+        told = documents("tiny-pythia-91k", step, "␣ball")
+        number, every = read_last("tiny-pythia-91k", step)
+        holding = [text for _, text in every if re.search(r"\bball\b", text)]
+        assert number == told["batch"] == batch and told["total"] == len(every) and len(holding) > 6
+        said = f"{len(holding)} of {told['total']} documents hold “ball”."
+        status = page.locator(".pg-batch [role=status]", has_text=f"Batch {batch:,}, ").filter(has_text=said)
+        status.wait_for(timeout=SECONDS)
+        shown = page.locator(".pg-documents li span").all_text_contents()
+        assert shown == holding[:6] and set(page.locator(".pg-documents mark").all_text_contents()) == {"ball"}
+        page.get_by_label("training step").press("Home")
+    page.get_by_role("button", name=f"show {min(20, len(holding) - 6)} more").click()
+    assert page.locator(".pg-documents li span").all_text_contents() == holding[:26]
+    page.get_by_label("words that a document must hold").fill("ball Mia")
+    both = [text for text in holding if re.search(r"\bMia\b", text)]
+    page.locator(".pg-batch [role=status]", has_text=f"{len(both)} of ").wait_for(timeout=SECONDS)
+    page.locator(".pcw-canvas").click(position={"x": 3, "y": 3})  # where a piece of the first word looks
+    assert page.get_by_label("words that a document must hold").input_value() == "Mia"
+    page.get_by_label("words that a document must hold").fill("<img src=x> (")
+    page.locator(".pg-batch [role=status]", has_text="0 of ").wait_for(timeout=SECONDS)
+    assert page.locator("main img").count() == 0
+
+
+def test_each_checkpoint_of_the_playground_has_its_batch_once(folder):
+    files = {path.name for path in (folder / "batches").iterdir()}
+    assert files == {"0-0.js", "0-6199.js"}  # STEPS names models of seed 0 at the steps 0 and 6,200
+
+
 def test_the_attention_picture_is_there_in_words(opened):
     page = opened("index.html#prompt=Mia had a red ball")
     page.wait_for_selector("#playground[data-ready]", timeout=SECONDS)
@@ -224,6 +288,9 @@ def test_search_finds_sections_by_all_their_words(opened):
     [
         ("index", "light"),
         ("index", "dark"),
+        ("index#prompt=Mia had a&patch=h1.1,s1.2&prompt2=Tom had a", "light"),
+        ("index#prompt=Mia had a&patch=h1.1,s1.2&prompt2=Tom had a", "dark"),
+        ("index#model2=tiny-gpt2", "light"),
         ("00_start_here", "light"),
         ("00_start_here", "dark"),
         ("glossary", "light"),
@@ -232,9 +299,13 @@ def test_search_finds_sections_by_all_their_words(opened):
 def test_axe_finds_no_violation(browser, folder, name, scheme):
     context = browser.new_context(bypass_csp=True, color_scheme=scheme)  # axe comes as a script from outside
     page = context.new_page()
-    page.goto(f"{folder.as_uri()}/{name}.html")
-    if name != "glossary":
+    file, hash_, link = name.partition("#")
+    page.goto(f"{folder.as_uri()}/{file}.html{hash_}{link}")
+    if file != "glossary":
         page.wait_for_selector("[data-ready]", timeout=SECONDS)
+    if link:
+        page.get_by_text("what it was trained on at this step").last.click()
+        page.locator(".pg-documents li").first.wait_for(timeout=SECONDS)
     page.evaluate(AXE_SCRIPT)
     found = page.evaluate("() => axe.run()")["violations"]
     context.close()
@@ -266,20 +337,6 @@ def test_firefox_computes_the_same_from_a_disk_and_mounts_a_widget(folder, tmp_p
 
 
 # ------------------------------------------------------------------------------------------ how it comes about
-
-
-def test_only_those_cells_are_run_that_a_widget_needs():
-    class Cell:
-        cell_type = "code"
-
-        def __init__(self, source):
-            self.source = source
-
-    sources = [
-        "import math as m", "a = m.pi", "unused = 1 / 0", "def f(x):\n    return x + a",
-        "for b in range(3):\n    print(b)", "d = {}", "d['k'] = f(1)", "c = [b for b in range(2)]", "(d, c)",
-    ]  # fmt: skip
-    assert alive.needed([Cell(source) for source in sources], 8) == [0, 1, 3, 5, 6, 7, 8]
 
 
 def test_a_module_that_cannot_be_a_script_is_refused():

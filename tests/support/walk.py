@@ -170,5 +170,6 @@ def lost(page):
     """What a notebook that was opened again without a kernel shows as an error, or not at all."""
     wait_for_kernel(page)
     soon(page, "abandoned()")
-    said = re.findall(".*(?:Error displaying|Loading widget|model not found).*", page.locator(".jp-Notebook").inner_text())
+    text = page.locator(".jp-Notebook").inner_text()
+    said = re.findall(".*(?:Error displaying|Loading widget|model not found).*", text)
     return said + ask(page, "lost()")

@@ -15,13 +15,22 @@ def documents(name: str, step: int, token: str) -> dict:
     Back: {"batch": its number, "word": the word or "", "total": documents in it, "found": [{"source", "text"}, …]},
     those few that hold the word, each cut to some 400 characters around it.  Raises what `training_batch` does.
     """
-    batch = training_batch(name, max(step - 1, 0))
-    whole = [piece for row in range(len(batch.tokens)) for piece in batch.pieces(row) if piece.text.strip()]
+    batch, whole = read_last(name, step)
     word = "".join(SPACES.get(letter, letter) for letter in token).strip()
     word = word if any(letter.isalnum() for letter in word) else ""
-    found = [piece for piece in whole if word in piece.text][:MOST]
-    told = [{"source": piece.source, "text": _escaped_lines(_around(piece.text, word))} for piece in found]
-    return {"batch": batch.step, "word": word, "total": len(whole), "found": told}
+    found = [(source, text) for source, text in whole if word in text][:MOST]
+    told = [{"source": source, "text": _around(text, word)} for source, text in found]
+    return {"batch": batch, "word": word, "total": len(whole), "found": told}
+
+
+def read_last(name: str, step: int) -> tuple[int, list[tuple[str, str]]]:
+    """(number, [(source, text), …]) of the last batch that a checkpoint has read; before the first step, of the first.
+
+    Its documents, cut where a row ends; what does not print is escaped.  Raises what `training_batch` does.
+    """
+    batch = training_batch(name, max(step - 1, 0))
+    pieces = [piece for row in range(len(batch.tokens)) for piece in batch.pieces(row) if piece.text.strip()]
+    return batch.step, [(piece.source, _escaped_lines(piece.text)) for piece in pieces]
 
 
 def _around(text, word):

@@ -1,8 +1,7 @@
 // The two who can compute what a widget shows: an engine in this page, with weights that the kernel sends once, and the
 // kernel itself. Either is asked for one of three:
 //
-//     picture(run)    of a run { model, step, prompt, silenced: [[layer, head], …], patched: [{ head: [layer, head] } or
-//                     { stream: [layer, position] }, …], clean }; what is patched in comes from a run of the prompt `clean`
+//     picture(run)    of a run { model, step, prompt, silenced, patched, clean }, the last three as live/changes.js has them
 //                     -> { tokens, layers, heads, scores, next: [[token, probability], …], weights }, weights as `packed`
 //                     makes them
 //     moment(run)     of { model, step, prompt } -> the same and { words, sure }, (layer + 1, position): what it would say
@@ -11,6 +10,7 @@
 //
 // Each is null where a newer request on the same channel came first.
 
+import { changesOf } from "../../live/changes.js";
 import { Engine } from "../../live/engine.js";
 import { Shelf } from "../../live/shelf.js";
 import { bytes } from "./attention.js";
@@ -79,10 +79,8 @@ export class InPage {
     }
   }
 
-  async picture({ model, step, prompt, silenced, clean, patched }, channel) {
-    const patch = ({ head, stream }) => ({ patch: head ? { heads: [head] } : { residual: [stream] }, clean });
-    const changes = [...patched.map(patch), ...(silenced.length ? [{ ablate: { heads: silenced } }] : [])];
-    return this.seen({ model, step, prompt, changes, next: MOST_NEXT, channel });
+  picture({ model, step, prompt, ...changed }, channel) {
+    return this.seen({ model, step, prompt, changes: changesOf(changed), next: MOST_NEXT, channel });
   }
 
   moment({ model, step, prompt }, channel) {

@@ -1,6 +1,7 @@
 // What the explorer has where it knows its models: a text field, the checkpoint, heads to silence, values to bring over
 // from another prompt's run. `_runs` says what each panel shows; it changes once the picture of it is there.
 
+import { fitting } from "../../live/changes.js";
 import { nameOf } from "../common/attention.js";
 import { KEYS, make, shortened, stepOf } from "../common/elements.js";
 import { PATIENCE, QUIET, UNANSWERED, setText, textField } from "../common/field.js";
@@ -197,18 +198,13 @@ class Bar {
     this.step = make("span", "pce-step");
     this.select.addEventListener("change", () => {
       const model = this.select.value, steps = live.models[model].steps, { step } = live.wished[i];
-      live.change(i, { model, step: steps.includes(step) ? step : steps.at(-1), ...this.fitting(live.models[model]) });
+      const [layers, heads] = live.models[model].shape, kept = fitting(live.wished[i], { layers, heads });
+      live.change(i, { model, step: steps.includes(step) ? step : steps.at(-1), ...kept });
     });
     this.slider.addEventListener("input", () => live.change(i, { step: live.models[live.wished[i].model].steps[this.slider.value] }));
     this.choice = make("div", "pcw-controls", {}, make("label", "", {}, "model", this.select), make("label", "", {}, "checkpoint", this.slider, this.step));
     this.choice.hidden = !live.models[live.first[i].model] || (live.linked === "model" && i > 0);
     return this.choice;
-  }
-
-  // What was silenced and brought over, as far as another size has such places.
-  fitting({ shape: [layers, heads] }) {
-    const { silenced, patched } = this.live.wished[this.i], there = ([layer, head]) => layer < layers && head < heads;
-    return { silenced: silenced.filter(there), patched: patched.filter(({ head, stream }) => (head ? there(head) : stream[0] <= layers)) };
   }
 
   stream() {

@@ -8,7 +8,7 @@ export class Read {
     this.button = make("button", "", { ...KEYS, type: "button", "aria-expanded": "false" }, "What it read");
     this.button.hidden = !live.models[live.first[i].model];
     this.button.addEventListener("click", () => (this.root.hidden ? this.open() : this.close()));
-    this.root = make("div", "pce-read", { role: "region", "aria-label": "training documents", tabindex: 0, ...KEYS });
+    this.root = make("div", "pce-read", { role: "group", "aria-label": "training documents", tabindex: 0, ...KEYS });
     this.root.hidden = true;
   }
 

@@ -34,7 +34,7 @@ export class Lens {
       make("div", "pcs-heads", HIDDEN, ...heads), make("div", "pcs-layers", HIDDEN, ...rows), this.canvas);
     for (const [name, value] of [["wide", this.wide], ["row", this.high]]) table.style.setProperty(`--${name}`, `${value}px`);
     const label = "logit lens: what it would say next, layer by layer; yellow is sure (underlined: what really came next)";
-    const scroll = make("div", "pcs-scroll", { ...KEYS, tabindex: 0, role: "region", "aria-label": "logit lens" }, table);
+    const scroll = make("div", "pcs-scroll", { ...KEYS, tabindex: 0, role: "group", "aria-label": "logit lens" }, table);
     requestAnimationFrame(() => { scroll.scrollLeft = scroll.scrollWidth; }); // the last tokens first, if not all fit
     return make("figure", "pcs-part pcs-wide", {}, make("figcaption", "", {}, label), scroll);
   }
