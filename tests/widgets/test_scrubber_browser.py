@@ -370,7 +370,7 @@ def test_everything_is_reached_with_tab_keeps_its_keys_and_shows_the_focus(show)
     for _ in range(4):
         press(page, "Tab")
         reached.append(page.evaluate(script))
-    assert [focus[0] for focus in reached] == ["BUTTON", "INPUT", "DIVgrid", "DIVregion"]
+    assert [focus[0] for focus in reached] == ["BUTTON", "INPUT", "DIVgrid", "DIVgroup"]
     assert all(focus[1:3] == ["true", "solid"] and focus[3] >= 2 for focus in reached)
 
 
