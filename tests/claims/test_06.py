@@ -584,3 +584,19 @@ def test_a_model_without_induction_heads_copies_the_thing():
     for seed in SEEDS:
         columns = training_log("tiny-pythia-91k", seed)
         assert columns["induction"].max() < 0.05 and columns["loss_echoes"].min() > 3
+
+
+@says(
+    "06",
+    "Checkpoints are densest at the beginning, where the loss falls fastest, and may be far apart where a head is"
+    " born;",
+)
+def test_checkpoints_are_dense_where_the_loss_falls_fastest_not_where_a_head_is_born():
+    columns, grid = training_log("tiny-pythia"), steps("tiny-pythia")
+    at, gaps = [list(columns["step"]).index(step) for step in grid], np.diff(grid)
+    assert gaps[0] == gaps.min() and (np.diff(gaps[: grid.index(512)]) >= 0).all()
+    for name in columns:
+        if name.startswith("loss") and "planted" not in name:
+            assert grid[(-np.diff(columns[name][at]) / gaps).argmax() + 1] <= 64, name
+    gained = np.diff(columns["induction"][at]).argmax()
+    assert (grid[gained], grid[gained + 1]) == (600, 1400) and gaps[gained] == gaps.max()

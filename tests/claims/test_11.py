@@ -220,7 +220,8 @@ def test_an_mlp_sees_one_token():
 
 @says(
     "11",
-    "So the logit difference is a sum too, with one term for each writer: direct logit attribution.",
+    "So the logit difference is a sum too, with one term for each writer and one for the bias of the last LayerNorm:"
+    " direct logit attribution.",
     "In tiny-pythia, (1, 3) writes next to nothing of the answer directly, and yet the answer depends on it",
     "The direct writers are (2, 2) and (2, 0) and, most of all, the last MLP.",
 )

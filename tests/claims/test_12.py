@@ -509,7 +509,7 @@ def test_what_is_read_off_need_not_be_used():
 @says(
     "12",
     "The model gets it later from elsewhere: attention looks at the name itself again.",
-    "(Keep the last two layers from what the name offers them, its values, and of the 4.0 logits 0.1 are left.)",
+    "(Where the last two layers may not read the name's values, 0.1 of the 4.0 logits is left.)",
 )
 def test_it_gets_the_pronoun_from_the_name_itself():
     def without(layers, place):

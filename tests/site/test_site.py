@@ -16,7 +16,6 @@ from pythia_course.site import bundle
 from pythia_course.site.folder import repository, write_site
 from pythia_course.widgets.common.documents import documents, read_last
 
-pytestmark = pytest.mark.xdist_group("site")
 SECONDS = 60_000  # of patience, in milliseconds
 LESSONS = sorted(Path(name).stem for name in shipped.lessons() if re.fullmatch(r"notebooks/\d\d_\w+\.ipynb", name))
 ALIVE = ("00", "02", "04")  # lessons whose widgets take little; make site does all of them

@@ -13,7 +13,6 @@ import pythia_course
 from pythia_course import measures
 from pythia_course.widgets import AttentionExplorer
 
-pytestmark = pytest.mark.xdist_group("live explorer")
 NAME, TEXT, OTHER = "tiny-pythia", "Then Mia lost the red ball.", "Then Tom lost the red ball."
 TWICE = " Mia saw a red kite." * 2
 ODD_TWICE = " red mill Tom has the book of a dog and Mia" * 2  # no order that the model could know otherwise

@@ -20,7 +20,7 @@ export class Panel {
     Object.assign(this, { colors, explorer, options: [], silent: new Set() });
     this.title = make("div", "pce-name");
     this.sides = make("div", "pce-sides", {}, this.buildGrid());
-    this.root = make("section", "pce-panel", {}, this.title, this.sides, this.buildList());
+    this.root = make("div", "pce-panel", { role: "group" }, this.title, this.sides, this.buildList());
     this.next = make("ol", "pce-next", { "aria-label": "likeliest next tokens" });
     if (model.next) this.root.append(make("div", "pce-after", {}, make("span", "", HIDDEN, "comes next:"), this.next));
     this.update(model);
