@@ -18,6 +18,10 @@ WORDS = " Mia saw the red kite and Tom had a ball"
 # Their own code says it: 63 files (src/routes/+page.svelte), cut 10 MiB long (src/utils/model/chunk.py).
 PIECES, PIECE = 63, 10 * 2**20
 SITE = "https://poloclub.github.io/transformer-explainer/"
+WHY = (
+    "profiled, the page's script took a third of it; the rest is the pass, in one thread, and painting, here by no "
+    "graphics card."
+)
 THEIRS = "https://github.com/poloclub/transformer-explainer/blob"
 # Types a letter before or after the text and waits until what comes next, drawn last, has been drawn; and the frame.
 TYPE = """(text) => new Promise((done) => {
@@ -76,7 +80,7 @@ def live(quick, rounds):
             said = f"{spread(took)} {told(1000 * statistics.median(took), goal, 'ms')}"
             rows.append([key, said, "not published"])
     yield from table(["", "this course", "Transformer Explainer"], rows)
-    yield from why(rows, "the pass takes one thread of this processor longer than that.")
+    yield from why(rows, WHY)
 
 
 def typed(page, length, keys):
