@@ -4,7 +4,7 @@ import { HIDDEN, make } from "../widgets/common/elements.js";
 
 const LENS = 3; // tokens a layer
 export const MOST_NEXT = 8; // tokens likely
-const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}%`;
+const percent = (share) => `${(100 * share).toFixed(share < 0.1 || share > 0.99 ? 1 : 0)}%`;
 const likely = (tokens) => tokens.slice(0, LENS).map(([token, share]) => `${token} ${percent(share)}`).join(", ");
 
 export class Next {
