@@ -1,6 +1,6 @@
 """Measures the course beside what people would use instead, and writes docs/measurements.md.
 
-    make bench                        everything but `limits` and `learners`: about fifteen minutes on two quiet cores
+    make bench                        everything but `limits` and `learners`: about an hour on two quiet cores
     make bench QUICK=1                fewer rounds and rows, about a minute, only printed
     make bench ONLY="sweeps limits"   these sections; the page keeps its others
 
