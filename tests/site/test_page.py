@@ -1,12 +1,14 @@
 """The one page with a model inside: from a file, with the network off, by mouse and by keyboard."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 import pythia_course
 from pythia_course.__main__ import main
-from pythia_course.site.page import OTHER, PROMPT, page_text
+from pythia_course.site.page import FOLDER, OTHER, PROMPT, page_text
+from pythia_course.tiny import words
 
 SECONDS = 60_000  # of patience, in milliseconds
 
@@ -193,3 +195,11 @@ def test_what_makes_no_page_is_said(words, says, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["page", *words]) == 2
     assert says in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_the_front_page_says_what_the_model_has_read_and_what_it_has_not():
+    front = (FOLDER / "front.html").read_text(encoding="utf-8")
+    assert "it knows Mia and her kite, and no pizza" in front
+    assert "Mia" in words.NAMES and "kite" in words.THINGS
+    corpus = [path.read_text(encoding="utf-8") for path in Path(words.__file__).parent.glob("*.py")]
+    assert not any("pizza" in text.lower() for text in corpus)

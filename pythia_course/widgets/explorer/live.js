@@ -4,7 +4,7 @@
 import { fitting } from "../../live/changes.js";
 import { nameOf } from "../common/attention.js";
 import { KEYS, make, shortened, stepOf } from "../common/elements.js";
-import { PATIENCE, QUIET, UNANSWERED, setText, textField } from "../common/field.js";
+import { PATIENCE, Quietly, UNANSWERED, setText, textField } from "../common/field.js";
 import { InKernel, InPage, Kernel } from "../common/sources.js";
 import { Read } from "./read.js";
 import { withWeights } from "./panel.js";
@@ -18,15 +18,15 @@ export class Live {
     Object.assign(this, { model, explorer, linked, first, models, kernel, runs: first, wished: first, asked: [...first] });
     this.page = new InPage(kernel);
     this.far = new InKernel(kernel);
+    this.quietly = new Quietly(explorer);
     this.sources = where.map((place) => (place === "page" ? this.page : this.far));
     this.told = () => { if (!same(model.get("_runs"), this.runs)) this.wish(model.get("_runs")); };
     model.on("change:_runs", this.told);
   }
 
   dispose() {
-    clearTimeout(this.soon);
     this.model.off("change:_runs", this.told);
-    for (const part of [this.page, this.far, this.kernel]) part.dispose();
+    for (const part of [this.page, this.far, this.kernel, this.quietly]) part.dispose();
   }
 
   build(panels, root) {
@@ -88,22 +88,10 @@ export class Live {
     this.bars[i].complain("");
     this.runs = this.runs.map((old, other) => (other === i ? run : old));
     panel.silent = new Set(run.silenced.map(String));
-    this.quietly(() => this.explorer.redraw(panel, withWeights({ ...picture, name }, picture.weights)));
+    this.quietly.draw(() => this.explorer.redraw(panel, withWeights({ ...picture, name }, picture.weights)));
     this.refresh();
     this.model.set("_runs", this.runs);
     this.model.save_changes();
-  }
-
-  // A screen reader is told of a picture once no other has come for a moment.
-  quietly(draw) {
-    const { status } = this.explorer;
-    status.setAttribute("aria-live", "off");
-    draw();
-    clearTimeout(this.soon);
-    this.soon = setTimeout(() => {
-      status.setAttribute("aria-live", "polite");
-      this.explorer.say();
-    }, QUIET);
   }
 
   refresh() {

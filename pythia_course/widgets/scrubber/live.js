@@ -2,7 +2,7 @@
 // the one nearest to wherever the slider stands, until all are there or another text comes.
 
 import { KEYS, make } from "../common/elements.js";
-import { PATIENCE, QUIET, UNANSWERED, setText, textField } from "../common/field.js";
+import { PATIENCE, Quietly, UNANSWERED, setText, textField } from "../common/field.js";
 import { headSize } from "../common/attention.js";
 import { InKernel, InPage, Kernel } from "../common/sources.js";
 import { Record } from "./record.js";
@@ -15,6 +15,7 @@ export class Live {
     Object.assign(this, { model, scrubber, kernel, limits, steps, text: limits.first, wished: limits.first, turn: null });
     this.page = new InPage(kernel, Math.max(8, steps.length)); // all of them: else each text would fetch them anew
     this.far = new InKernel(kernel);
+    this.quietly = new Quietly(scrubber);
     this.source = limits.where === "page" ? this.page : this.far;
     this.told = () => { if (model.get("text") !== this.text) this.wish(model.get("text")); };
     model.on("change:text", this.told);
@@ -39,9 +40,8 @@ export class Live {
 
   dispose() {
     this.stop();
-    clearTimeout(this.quiet);
     this.model.off("change:text", this.told);
-    for (const part of [this.page, this.far, this.kernel]) part.dispose();
+    for (const part of [this.page, this.far, this.kernel, this.quietly]) part.dispose();
   }
 
   // What is being computed is not wanted any more.
@@ -90,7 +90,7 @@ export class Live {
   put(at, moment, text) {
     if (this.record) {
       this.record.put(at, moment);
-      this.quietly(() => this.scrubber.arrived(at));
+      this.quietly.draw(() => this.scrubber.arrived(at));
     } else {
       this.refuseSize(moment);
       this.record = new Record(this.steps, moment);
@@ -104,7 +104,7 @@ export class Live {
     clearTimeout(this.slow);
     setText(this.field.note, "");
     this.text = text;
-    this.quietly(() => this.scrubber.open(record));
+    this.quietly.draw(() => this.scrubber.open(record));
     this.refresh();
     this.model.set("text", text);
     this.model.save_changes();
@@ -116,18 +116,6 @@ export class Live {
     if (number > most) throw new Error(`TrainingScrubber draws texts of 1 to ${most} tokens, and this one has ${number}: shorten it.`);
     if (size <= bytes) return;
     throw new Error(`Of this text TrainingScrubber would hold ${mega(size)} MB in the browser, more than its ${mega(bytes)} MB: shorten it.`);
-  }
-
-  // A screen reader is told of a picture once no other has come for a moment.
-  quietly(draw) {
-    const { status } = this.scrubber;
-    status.setAttribute("aria-live", "off");
-    draw();
-    clearTimeout(this.quiet);
-    this.quiet = setTimeout(() => {
-      status.setAttribute("aria-live", "polite");
-      this.scrubber.say();
-    }, QUIET);
   }
 
   refresh() {
