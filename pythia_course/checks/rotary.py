@@ -169,20 +169,21 @@ def longer(answer, lm, measure, trained=128):
     if np.allclose(np.squeeze(speeds), usual, rtol=1e-4):
         return Verdict(0, "These are the speeds it was trained with: change the slow ones.")
     dims, base = lm.spec.rotary_dims, lm.spec.rope_base
-    stretch = (len(as_array(measure(lm.model))) + 1) / trained
+    plain = as_array(measure(lm.model))
+    stretch = (len(plain) + 1) / trained
     ntk = (base * stretch ** (dims / (dims - 2))) ** (-np.arange(0, dims, 2) / dims)
-    found = [_near_and_far(lm.model, each, measure, trained) for each in (usual, ntk, speeds)]
-    return _judge_reach(*found, trained)
+    found = [plain, *(as_array(measure(_at_speeds(lm.model, each))) for each in (ntk, speeds))]
+    near_and_far = (np.array([part.mean() for part in np.split(losses, [trained - 1])]) for losses in found)
+    return _judge_reach(*near_and_far, trained)
 
 
-def _near_and_far(model, speeds, measure, trained):
-    """Mean loss within the trained length and beyond it, of a copy with other speeds."""
+def _at_speeds(model, speeds):
+    """A copy of a model whose pairs turn at other speeds."""
     import torch
 
     model = deepcopy(model)
     model.gpt_neox.rotary_emb.inv_freq = torch.as_tensor(np.squeeze(np.asarray(speeds)), dtype=torch.float32)
-    losses = as_array(measure(model))
-    return np.array([losses[: trained - 1].mean(), losses[trained - 1 :].mean()])
+    return model
 
 
 def _judge_reach(plain, ntk, found, trained):

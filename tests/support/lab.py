@@ -9,12 +9,15 @@ import sys
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
+import nbformat
 import pytest
 from playwright.sync_api import sync_playwright
 
+COURSE = Path(__file__).resolve().parents[2] / "jupyter"  # which the Makefile and binder/postBuild copy
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SECONDS = 180  # for anything to happen on a busy machine
 SETTINGS = {"notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}}
@@ -55,10 +58,7 @@ def jupyterlab(folder, theme="JupyterLab Light", forked=False):
 
     forked: whether its kernels are born in a nursery (support/kernels.py), seconds sooner than from nothing.
     """
-    for name, content in (SETTINGS | {"themes": {"theme": theme}}).items():
-        path = folder / f"settings/@jupyterlab/apputils-extension/{name}.jupyterlab-settings"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content), encoding="utf-8")
+    set_up(folder, SETTINGS | {"themes": {"theme": theme}})
     places = {name: str(folder / name.lower()) for name in OWN} | {"JUPYTERLAB_SETTINGS_DIR": str(folder / "settings")}
     if forked:
         configuration = folder / "jupyter_config_dir/jupyter_server_config.py"
@@ -78,6 +78,64 @@ def jupyterlab(folder, theme="JupyterLab Light", forked=False):
     finally:
         server.terminate()
         server.wait(SECONDS)
+
+
+def set_up(folder, settings):
+    """Write settings of JupyterLab, which a page reads when it is loaded, where a server in this folder has them."""
+    for name, content in settings.items():
+        path = folder / f"settings/@jupyterlab/apputils-extension/{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def shared_lab(tmp_path_factory):
+    """One JupyterLab for all tests of a worker that need no server of their own, with the course's settings."""
+    folder = tmp_path_factory.mktemp("jupyterlab")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_PATH", str(COURSE))
+        with jupyterlab(folder, forked=True) as address:
+            yield SharedLab(address, folder)
+
+
+@dataclass
+class SharedLab:
+    """Notebooks in it have a folder each."""
+
+    address: str
+    folder: Path
+
+    def room(self, name):
+        """The folder of this name, made if need be."""
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    @contextmanager
+    def opened(self, browser, name, cells, theme="JupyterLab Light", asked=None, **window):
+        """A page with a notebook of these cells, code or whole cells, in the folder of this name; it is not run.
+
+        asked: a list for the addresses that the page asks for.  window: of the browser's context.
+        The kernel ends with the page.
+        """
+        kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+        cells = [nbformat.v4.new_code_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), self.room(name) / "lesson.ipynb")
+        set_up(self.folder, {"themes": {"theme": theme}})
+        context = browser.new_context(**window)
+        page = context.new_page()
+        page.set_default_timeout(1000 * SECONDS)
+        for kind in ("request", "websocket") if asked is not None else ():
+            page.on(kind, lambda one: asked.append(one.url))
+        self.go(page, name)
+        yield page
+        page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown().catch(() => {})")
+        context.close()
+
+    def go(self, page, name):
+        """Load the page with the notebook of this name, and wait for its kernel."""
+        page.goto(f"{self.address}/lab/workspaces/{name}/tree/{name}/lesson.ipynb?reset")
+        wait_for_kernel(page)
 
 
 def free_port():

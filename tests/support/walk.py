@@ -20,7 +20,7 @@ PICTURES = os.environ.get("PYTHIA_COURSE_SCREENSHOTS")  # a folder, for whoever 
 LIVE = ".jp-OutputArea-child > .lm-Panel.jp-OutputArea-output"
 OUTPUTS, PROSE = ".jp-OutputArea-output", ".jp-MarkdownOutput"
 # JupyterLab does not draw cells that are out of sight, and its body, 0 pixels high, hides everything from axe.
-ALL_DRAWN = ".jp-Cell { content-visibility: visible !important; } body { overflow: visible !important; }"
+ALL_DRAWN = ".all-drawn .jp-Cell { content-visibility: visible !important; } body { overflow: visible !important; }"
 # The next frame has been drawn, and what is put off until after it.
 FOLLOWED = "() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(go, 100))))"
 NOBODY_BEHIND = "widget model not found"  # which ipywidgets tells the console of every widget without a kernel
@@ -77,10 +77,16 @@ def watch(page):
 
 
 def open_notebook(page, address):
-    """Load the page with it, and make the browser draw all of it."""
+    """Load the page with it, all of it drawn."""
     page.goto(address)
     page.locator(".jp-Notebook .jp-Cell").first.wait_for()
     page.add_style_tag(content=ALL_DRAWN)
+    draw_all(page)
+
+
+def draw_all(page, yes=True):
+    """Whether cells out of sight are drawn too; while it runs, a long notebook so drawn keeps a core busy."""
+    page.evaluate("(yes) => document.body.classList.toggle('all-drawn', yes)", yes)
 
 
 def turn_to(page, path):
@@ -99,11 +105,13 @@ def close(page):
 def run_all(page):
     """Run > Run All Cells, to the end or to the first failure; gives what failed."""
     wait_for_kernel(page)
+    draw_all(page, False)
     page.evaluate("() => jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     wait(page, "done()", RUN)
     wait_for_kernel(page)
+    draw_all(page)
     return ask(page, "failed()")
 
 

@@ -58,13 +58,27 @@ def contents(folder):
     return {path: hashlib.sha256(path.read_bytes()).digest() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.fixture(autouse=True)
-def what_ships_stays():
-    """No command of any test here changes a byte of weights, logs and tokenizer."""
-    folders = [PACKAGE / name for name in ("weights", "logs", "tokenizer")]
-    before = [contents(folder) for folder in folders]
+SHIPS = [PACKAGE / name for name in ("weights", "logs", "tokenizer")]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def every_byte_that_ships_stays():
+    """No command of any test here changes one."""
+    before = [contents(folder) for folder in SHIPS]
     yield
-    assert [contents(folder) for folder in folders] == before
+    assert [contents(folder) for folder in SHIPS] == before
+
+
+@pytest.fixture(autouse=True)
+def no_file_that_ships_is_written():
+    """Nor does any test write one, with other bytes or the same."""
+
+    def written():
+        return {path: (path.stat().st_size, path.stat().st_mtime_ns) for folder in SHIPS for path in folder.rglob("*")}
+
+    before = written()
+    yield
+    assert written() == before
 
 
 def made(folder):

@@ -1,8 +1,6 @@
 """Controls of ipywidgets' own in JupyterLab: reached and named on the keyboard, in a narrow window, and by touch."""
 
-import nbformat
 import pytest
-from support.lab import SECONDS, jupyterlab, wait_for_kernel
 
 CELLS = (
     "import numpy as np\nfrom pythia_course import widgets\n"
@@ -15,22 +13,13 @@ CELLS = (
 
 
 @pytest.fixture(scope="module", params=["JupyterLab Light", "JupyterLab Dark"])
-def page(browser, tmp_path_factory, request):
+def page(browser, shared_lab, request):
     """A notebook with these cells, run, on a machine that is touched."""
-    folder = tmp_path_factory.mktemp("lab")
-    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / "lesson.ipynb")
-    with jupyterlab(folder, theme=request.param) as address:
-        context = browser.new_context(viewport={"width": 1280, "height": 1100}, has_touch=True)
-        page = context.new_page()
-        page.set_default_timeout(1000 * SECONDS)
-        page.goto(f"{address}/lab/workspaces/test/tree/lesson.ipynb?reset")
-        wait_for_kernel(page)
+    window = {"viewport": {"width": 1280, "height": 1100}, "has_touch": True}
+    with shared_lab.opened(browser, "controls", CELLS, theme=request.param, **window) as page:
         page.evaluate("async () => { await jupyterapp.commands.execute('notebook:run-all-cells'); }")
         page.locator(".pcs-slider").wait_for()
         yield page
-        context.close()
 
 
 def test_the_viewer_s_sliders_and_their_numbers_are_named(page):

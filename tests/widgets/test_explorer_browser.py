@@ -9,10 +9,9 @@ import io
 
 import matplotlib
 import matplotlib.image
-import nbformat
 import numpy as np
 import pytest
-from support.lab import SECONDS, jupyterlab, wait_for_kernel
+from support.lab import SECONDS
 from support.widget_page import LEVELS, PRINTS, assert_drawn, assert_readable, canvas_levels, hosts, levels, press
 
 from pythia_course.widgets import AttentionExplorer
@@ -329,24 +328,15 @@ explorer
 """
 
 @pytest.fixture(scope="module")
-def lab(browser, tmp_path_factory):
+def lab(browser, shared_lab):
     """(page, attention, addresses asked for): a notebook that was run in JupyterLab and shows 12 × 12 heads."""
-    folder, attention = tmp_path_factory.mktemp("lab"), causal(12, 12, 50)
-    np.save(folder / "attention.npy", attention)
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK.strip())], metadata=kernel)
-    nbformat.write(notebook, folder / "explorer.ipynb")
-    with jupyterlab(folder, theme="JupyterLab Dark") as address:
-        page, asked = browser.new_page(viewport={"width": 1280, "height": 900}), []
-        page.set_default_timeout(1000 * SECONDS)
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("websocket", lambda socket: asked.append(socket.url))
-        page.goto(f"{address}/lab/workspaces/test/tree/explorer.ipynb?reset")
-        wait_for_kernel(page)
+    asked, attention, window = [], causal(12, 12, 50), {"viewport": {"width": 1280, "height": 900}}
+    np.save(shared_lab.room("explorer") / "attention.npy", attention)
+    dark = {"theme": "JupyterLab Dark", "asked": asked}
+    with shared_lab.opened(browser, "explorer", [NOTEBOOK.strip()], **dark, **window) as page:
         page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells'); }")  # not waited for
         page.locator(".pcw-canvas").wait_for()
         yield page, attention, asked
-        page.close()
 
 
 def test_in_jupyterlab_a_head_is_drawn_within_frames_of_its_key(lab):

@@ -6,10 +6,9 @@ notebook in JupyterLab itself.
 
 import base64
 
-import nbformat
 import numpy as np
 import pytest
-from support.lab import SECONDS, jupyterlab, wait_for_kernel
+from support.lab import SECONDS
 from support.widget_page import LEVELS, PRINTS, assert_drawn, assert_readable, canvas_levels, hosts, levels, press
 
 from pythia_course.widgets import TrainingScrubber
@@ -424,26 +423,18 @@ scrubber
 
 
 @pytest.fixture(scope="module")
-def lab(browser, tmp_path_factory):
+def lab(browser, shared_lab):
     """(page, what was given, addresses asked for): a notebook that was run in JupyterLab and shows 154 × 144 heads."""
     import pickle
 
-    folder, given = tmp_path_factory.mktemp("lab"), record(LARGE_STEPS, LARGE_TOKENS, 12, 12)
-    (folder / "record.pkl").write_bytes(pickle.dumps((LARGE_STEPS, LARGE_TOKENS, given)))
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK.strip())], metadata=kernel)
-    nbformat.write(notebook, folder / "scrubber.ipynb")
-    with jupyterlab(folder, theme="JupyterLab Dark") as address:
-        page, asked = browser.new_page(viewport={"width": 1280, "height": 1100}), []
-        page.set_default_timeout(1000 * SECONDS)
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("websocket", lambda socket: asked.append(socket.url))
-        page.goto(f"{address}/lab/workspaces/test/tree/scrubber.ipynb?reset")
-        wait_for_kernel(page)
+    given, asked, window = record(LARGE_STEPS, LARGE_TOKENS, 12, 12), [], {"viewport": {"width": 1280, "height": 1100}}
+    kept = shared_lab.room("scrubber") / "record.pkl"
+    kept.write_bytes(pickle.dumps((LARGE_STEPS, LARGE_TOKENS, given)))
+    dark = {"theme": "JupyterLab Dark", "asked": asked}
+    with shared_lab.opened(browser, "scrubber", [NOTEBOOK.strip()], **dark, **window) as page:
         page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells'); }")  # not waited for
         page.locator(".pcw-canvas").wait_for()
         yield page, given, asked
-        page.close()
 
 
 def test_in_jupyterlab_a_step_is_drawn_within_frames_of_its_key(lab):
