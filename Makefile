@@ -38,8 +38,7 @@ costs: $(VENV)/.ready-test  ## run all tests and record what each file costs; na
 	$(BIN)/python -m pytest tests notebooks $(SIDE_BY_SIDE) --nbval $(NBVAL) --costs
 
 browser: $(VENV)/.ready-test  ## run every lesson in Chromium and look at it: widgets, themes, widths, accessibility
-	$(BIN)/python -m pytest tests/browser -n 2 --dist loadgroup
-	$(BIN)/python -m pytest $(BROWSERS) -n 2 --dist loadfile
+	$(BIN)/python -m pytest tests/browser $(BROWSERS) -n 2 --dist loadgroup --no-loadscope-reorder $(UNTIL:%=--until=%)
 
 marking: $(VENV)/.ready-test  ## have eight submissions of a lab marked by nbgrader, each in a cage
 	$(BIN)/python -m pytest tests/marking

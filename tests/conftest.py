@@ -9,7 +9,7 @@ import tempfile
 import pytest
 from jupyter_client.launcher import launch_kernel
 from jupyter_client.provisioning import local_provisioner
-from support import costs
+from support import costs, lot
 from support.kernels import Nursery
 from support.lab import browser, shared_lab  # noqa: F401  (fixtures, for every test)
 
@@ -31,6 +31,7 @@ NURSERY = pytest.StashKey[Nursery]()
 
 def pytest_addoption(parser):
     parser.addoption("--costs", action="store_true", help="record what each file costs (tests/support/costs.json)")
+    parser.addoption("--until", type=int, help="as much as can be begun until then, by lot; seconds since 1970")
     parser.addoption("--quick", action="store_true", help="only the files that are recorded as cheap")
 
 
@@ -40,6 +41,8 @@ def pytest_configure(config):
     config.add_cleanup(nursery.close)
     if config.option.nbval:
         local_provisioner.launch_kernel = nursery.start
+    if config.option.until:
+        config.pluginmanager.register(lot.Lot(config.option.until))
     if config.option.costs:
         config.pluginmanager.register(costs.Recorder(nursery))
 
@@ -49,8 +52,13 @@ def pytest_ignore_collect(collection_path, config):
         return not costs.is_quick(collection_path.relative_to(config.rootpath).as_posix()) or None
 
 
-def pytest_collection_modifyitems(items):
+@pytest.hookimpl(tryfirst=True)  # xdist writes groups into names afterwards
+def pytest_collection_modifyitems(items, config):
+    """For --dist loadgroup, a file without groups is one."""
     costs.dearest_first(items)
+    for item in items if config.getoption("loadgroup", False) else ():  # as xdist tells its workers
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 @pytest.fixture

@@ -34,15 +34,23 @@ del sys.path[0]
 """  # what a server does first, as its configuration
 
 
+_running = []  # the Chromium of this process, which can have but one Playwright
+
+
 @contextmanager
 def chromium():
-    """Headless Chromium."""
+    """Headless Chromium: the one that runs, if one does."""
     if CHROMIUM is None:
         pytest.skip("needs Chromium, which is not installed")
+    if _running:
+        yield _running[0]
+        return
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
+        _running.append(playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]))
+        try:
+            yield _running[0]
+        finally:
+            _running.pop().close()
 
 
 @pytest.fixture(scope="module")
