@@ -1,4 +1,4 @@
-"""As much of `make browser` as there is time for: drawn alike by every worker, in whole parts, and nothing begun late."""
+"""As much of `make browser` as there is time for: drawn alike by every worker, in whole parts, nothing begun late."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +12,8 @@ def item(file, group=None):
     return SimpleNamespace(path=Path(file), get_closest_marker=lambda _: mark)
 
 
-ITEMS = [item("a", f"a{part}") for _ in range(3) for part in range(6)] + [item(name) for name in "bcd" for _ in range(2)]
+GROUPS = [item("a", f"a{part}") for _ in range(3) for part in range(6)]
+ITEMS = [*GROUPS, *(item(name) for name in "bcd" for _ in range(2))]
 
 
 def drawn(until):
