@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pythia_course import missing_names, short_names
+from pythia_course.machine.processor import ask_for_large_pages
 from pythia_course.machine.versions import warn_of_untried
 from pythia_course.suite import steps
 
@@ -28,6 +29,7 @@ __all__ = ["checks", "errors", "load", "measures", "plots", "steps", "suite", "t
 short_names.install()
 missing_names.install()
 warn_of_untried()
+ask_for_large_pages()
 
 
 def load(

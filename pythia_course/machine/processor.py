@@ -1,4 +1,4 @@
-"""What this processor is good at."""
+"""What this processor is good at, and what it is spared."""
 
 import os
 import sys
@@ -42,3 +42,13 @@ def _words(cpuinfo: Path) -> set[str]:
     except OSError:
         return set()
     return next((set(line.split()) for line in lines if line.lower().startswith(("flags", "features"))), set())
+
+
+def ask_for_large_pages() -> None:
+    """Have torch ask Linux for pages of 2 MB instead of 4 kB where an array fills one; call it before torch makes any.
+
+    A pass makes its arrays anew, and Linux hands out their memory page by page: 16 rows of 512 tokens took tiny-pythia
+    2.2 s of an AMD EPYC's core, and 1.2 s so.  Somebody's own setting stays; elsewhere than on Linux it means nothing.
+    Source: c10/core/impl/alloc_cpu.cpp of torch 2.2 and later (pytorch/pytorch, pull request 107697).
+    """
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

@@ -38,6 +38,7 @@ class Nursery:
         """Begin to import, so that the first kernel need not wait for all of it."""
         if self._server is None:
             own = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+            own.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as the course asks for, before torch makes its first array
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
             self._server = subprocess.Popen([sys.executable, __file__], env=own, **pipes)
 
