@@ -1,13 +1,10 @@
 """A lesson that was only opened in JupyterLab is not a changed one, though its kernel's name and version go into it."""
 
-import shutil
 from pathlib import Path
 
 import pytest
-from support.lab import jupyterlab, wait_for_kernel
 
-ROOT = Path(__file__).resolve().parents[1]
-LESSON = "10_pythia_and_gpt_neo.ipynb"
+LESSON = Path(__file__).resolve().parents[1] / "notebooks/10_pythia_and_gpt_neo.ipynb"
 MODEL = "jupyterapp.shell.currentWidget.context.model"
 NAME = "Python 3 (ipykernel)"
 WRITTEN = (
@@ -26,20 +23,11 @@ CHANGES = {
 
 
 @pytest.fixture(scope="module")
-def opened(browser, tmp_path_factory):
+def opened(browser, shared_lab):
     """(page, whether it counts as changed): the lesson as it is stored, after its kernel has said what it is."""
-    folder = tmp_path_factory.mktemp("lesson")
-    shutil.copy(ROOT / "notebooks" / LESSON, folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JUPYTER_PATH", str(ROOT / "jupyter"))  # which the Makefile and binder/postBuild copy
-        with jupyterlab(folder) as address:
-            page = browser.new_page()
-            page.set_default_timeout(60_000)
-            page.goto(f"{address}/lab/workspaces/untouched/tree/{LESSON}?reset")
-            wait_for_kernel(page)
-            page.wait_for_function(WRITTEN)  # in two parts, one after the other
-            yield page, page.evaluate(f"() => {MODEL}.dirty")
-            page.close()
+    with shared_lab.opened(browser, "untouched", LESSON) as page:
+        page.wait_for_function(WRITTEN)  # in two parts, one after the other
+        yield page, page.evaluate(f"() => {MODEL}.dirty")
 
 
 def test_opening_is_no_change(opened):

@@ -121,14 +121,17 @@ class SharedLab:
 
     @contextmanager
     def opened(self, browser, name, cells, theme="JupyterLab Light", asked=None, **window):
-        """A page with a notebook of these cells, code or whole cells, in the folder of this name; it is not run.
+        """A page with a notebook in the folder of this name; it is not run.
 
-        asked: a list for the addresses that the page asks for.  window: of the browser's context.
-        The kernel ends with the page.
+        cells: code or whole cells of a new notebook, or the path of one to copy.  asked: a list for the addresses
+        that the page asks for.  window: of the browser's context.  The kernel ends with the page.
         """
-        kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-        cells = [nbformat.v4.new_code_cell(cell) if isinstance(cell, str) else cell for cell in cells]
-        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), self.room(name) / "lesson.ipynb")
+        if isinstance(cells, Path):
+            shutil.copy(cells, self.room(name) / "lesson.ipynb")
+        else:
+            kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+            cells = [nbformat.v4.new_code_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+            nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), self.room(name) / "lesson.ipynb")
         set_up(self.folder, {"themes": {"theme": theme}})
         context = browser.new_context(**window)
         page = context.new_page()
