@@ -7,7 +7,7 @@ import shutil
 import pytest
 from support.hub_folders import write_gpt2, write_pythia
 from support.hub_server import hub_fixture  # noqa: F401
-from support.shell import failed, here_fixture, no_more_than_others, shell  # noqa: F401
+from support.shell import QUICK_DOCTOR, failed, here_fixture, no_more_than_others, shell  # noqa: F401
 
 from pythia_course import errors, load
 from pythia_course.hub.cache import ALL, cached, free
@@ -150,7 +150,7 @@ def test_a_cache_that_may_not_be_read_is_said_to_be_so(closed, filled):
     done = closed("list")
     assert done.returncode == 0 and "cannot be read here" in done.stdout and "gpt2 " in done.stdout
     assert "cannot be read here" in failed(closed("free", PYTHIA, "--yes"))
-    done = closed("doctor")
+    done = closed("doctor", module=("-c", QUICK_DOCTOR))
     assert done.returncode == 1 and "Ready" not in done.stdout and "BROKEN   cache" in done.stdout
 
 
