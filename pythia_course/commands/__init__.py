@@ -37,9 +37,11 @@ def say(sentence: str) -> None:
     print(f"pythia-course: {sentence}", file=sys.stderr)
 
 
-def opens_as(spec: suite.Spec) -> str | None:
-    """The numbers in which load() would open a model of this size here: "float32", "bfloat16" or None."""
-    room = budget.memory_for_weights()
+def opens_as(spec: suite.Spec, room: int) -> str | None:
+    """The numbers in which load() would open a model of this size: "float32", "bfloat16" or None.
+
+    room: bytes that weights may take here, `budget.memory_for_weights()`.
+    """
     dtype = budget.choose_dtype(spec, budget.AUTO, room)
     return dtype if budget.weights(spec, dtype) <= room else None
 

@@ -11,6 +11,7 @@ from pythia_course.commands import add_command, cache_size, model_cache, opens_a
 from pythia_course.errors import HubUnreachable, ModelNotFound, StepNotFound
 from pythia_course.hub.addresses import find
 from pythia_course.hub.model_files import ARCHITECTURES
+from pythia_course.machine import budget
 from pythia_course.machine.memory import available_memory, in_words
 from pythia_course.suite.runs import run_names
 
@@ -37,9 +38,9 @@ def run(options) -> int:
     """Print the table, or the same as JSON; gives the exit code."""
     from pythia_course.hub.cache import unreadable
 
-    free, here = available_memory(), _cached()
+    free, room, here = available_memory(), budget.memory_for_weights(), _cached()
     own = [name for name in run_names() if suite.short_name(name) not in (*suite.SHIPPED, *suite.HUB_IDS)]
-    models = [_model(name, here.pop(name, [])) for name in (*suite.SHIPPED, *own, *suite.HUB_IDS)]
+    models = [_model(name, room, here.pop(name, [])) for name in (*suite.SHIPPED, *own, *suite.HUB_IDS)]
     models += [_stranger(name, found) for name, found in here.items()]
     if options.json:
         folder = {"folder": str(model_cache()), "bytes": cache_size(), "unreadable": unreadable()}
@@ -54,8 +55,8 @@ def run(options) -> int:
     return 0
 
 
-def _model(name: str, found: list[dict]) -> dict:
-    """What is known of one of the course's models, for people and for scripts."""
+def _model(name: str, room: int, found: list[dict]) -> dict:
+    """What is known of one of the course's models, for people and for scripts.  room: bytes for its weights."""
     spec = suite.SUITE.get(re.sub(r"-(deduped|seed\d)$", "", name))  # those have the sizes of the others
     return {
         "name": name,
@@ -64,7 +65,7 @@ def _model(name: str, found: list[dict]) -> dict:
         "checkpoints": len(suite.steps(name)) or 1,
         "shipped": name in suite.SHIPPED,
         "own": name not in (*suite.SHIPPED, *suite.HUB_IDS),
-        "opens_as": opens_as(spec) if spec else "float32",
+        "opens_as": opens_as(spec, room) if spec else "float32",
         "cached": found,
     }
 

@@ -13,6 +13,7 @@ from pythia_course.commands import opens_as
 from pythia_course.commands.health import BROKEN, INSTALL_AGAIN, OK, WARNING, Finding
 from pythia_course.errors import HubUnreachable, ModelNotFound, StepNotFound
 from pythia_course.hub.addresses import MODEL_VARIABLE, Place, find
+from pythia_course.machine import budget
 from pythia_course.machine.memory import in_words
 
 START_WITHIN = 30  # seconds, for a kernel on a machine that has much else to do
@@ -136,7 +137,7 @@ def _opening(place: Place) -> Finding:
     from pythia_course.hub.fetching import cached_folder
 
     text, spec = f"load() opens {place} ({MODEL_VARIABLE})", suite.SUITE.get(place.name)
-    if spec and opens_as(spec) is None:
+    if spec and opens_as(spec, budget.memory_for_weights()) is None:
         todo = f"choose a smaller one: this takes {in_words(2 * suite.total(spec))} even in bfloat16, more than is free"
         return Finding(WARNING, "model", text, todo)
     todo = f"with a network: pythia-course prefetch {place.name}"

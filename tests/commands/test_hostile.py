@@ -71,16 +71,29 @@ def test_a_name_that_no_disk_takes_is_one_sentence(name, here):
     assert len(str(caught.value)) < 300 and "Errno" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "words", [("list",), ("prefetch", "--help"), ("list", "--json"), ("--help",), ("doctor", "--help")]
-)
+LINES_OF_ALL = ("list", "prefetch --help", "list --json", "--help", "doctor --help")
+ONE_AFTER_ANOTHER = """
+import sys
+from pythia_course.__main__ import main
+for line in sys.argv[1:]:
+    try:
+        code = main(line.split())
+    except SystemExit as done:  # argparse leaves by itself
+        code = done.code
+    print(f"ended with {code}")
+"""
+
+
 @pytest.mark.parametrize(
     "encoding", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
 )
-def test_a_terminal_that_knows_only_ascii(words, encoding, hub):
-    done = shell(hub, *words, **encoding)
-    assert (done.returncode, done.stderr) == (0, "") and done.stdout.isascii() and len(done.stdout) > 200
-    assert "12b" in done.stdout or "pythia-course" in done.stdout
+def test_a_terminal_that_knows_only_ascii(encoding, hub):
+    done = shell(hub, *LINES_OF_ALL, module=("-c", ONE_AFTER_ANOTHER), **encoding)
+    assert (done.returncode, done.stderr) == (0, "")
+    *said, rest = done.stdout.split("ended with 0\n")
+    assert rest == "" and len(said) == len(LINES_OF_ALL)
+    for words in said:
+        assert words.isascii() and len(words) > 200 and ("12b" in words or "pythia-course" in words)
 
 
 @pytest.mark.parametrize("words", [("list",), ("prefetch", "--help"), ("doctor",)])

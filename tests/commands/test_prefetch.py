@@ -17,6 +17,7 @@ import torch
 from support.hub_server import hub_fixture  # noqa: F401
 from support.shell import (  # noqa: F401
     PYTHIA,
+    QUICK_DOCTOR,
     environment,
     failed,
     fetched,
@@ -80,9 +81,8 @@ def test_a_folder_filled_once_serves_a_room_without_a_network(served, folders, t
     read_only(stick, True)
     try:
         student = shell(served, module=("-c", STUDENT), preexec_fn=no_more_than_others, **settings)
-        report = shell(
-            served, "doctor", preexec_fn=no_more_than_others, **settings, PYTHIA_COURSE_MODEL="EleutherAI/pythia-160m"
-        )
+        settings["PYTHIA_COURSE_MODEL"] = "EleutherAI/pythia-160m"
+        report = shell(served, "doctor", module=("-c", QUICK_DOCTOR), preexec_fn=no_more_than_others, **settings)
     finally:
         read_only(stick, False)
     said, *sums = student.stdout.split()

@@ -5,29 +5,42 @@ import os
 import shutil
 
 import pytest
-from support.hub_folders import write_gpt2, write_pythia
+from support.hub_folders import write_pythia
 from support.hub_server import hub_fixture  # noqa: F401
-from support.shell import failed, here_fixture, no_more_than_others, shell  # noqa: F401
+from support.shell import (  # noqa: F401
+    PYTHIA,
+    QUICK_DOCTOR,
+    failed,
+    folders_fixture,
+    here_fixture,
+    no_more_than_others,
+    served_fixture,
+    shell,
+)
 
 from pythia_course import errors, load
 from pythia_course.hub.cache import ALL, cached, free
 
-PYTHIA = "EleutherAI/pythia-160m"
 PARTS = ("blobs", "refs", "snapshots")
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """Where the first test leaves a copy of its cache for those after it; each of them spoils one of its own."""
+    return tmp_path_factory.mktemp("template") / "hub-cache"
+
+
 @pytest.fixture
-def filled(hub, tmp_path):
+def filled(served, template):
     """A cache with two steps of a small model under Pythia-160M's id, and one under GPT-2's."""
-    for seed, branch in enumerate(("main", "step3000")):
-        write_pythia(tmp_path / branch, seed)
-    write_gpt2(tmp_path / "gpt2")
-    hub.repositories[PYTHIA] = {branch: tmp_path / branch for branch in ("main", "step3000")}
-    hub.repositories["openai-community/gpt2"] = {"main": tmp_path / "gpt2"}
-    for name, step in ((PYTHIA, 3000), (PYTHIA, None), ("gpt2", None)):
-        load(name, step)
-    hub.model = hub.cache / "models--EleutherAI--pythia-160m"
-    return hub
+    if template.exists():
+        shutil.copytree(template, served.cache, symlinks=True)
+    else:
+        for name, step in ((PYTHIA, 3000), (PYTHIA, None), ("gpt2", None)):
+            load(name, step)
+        shutil.copytree(served.cache, template, symlinks=True)
+    served.model = served.cache / "models--EleutherAI--pythia-160m"
+    return served
 
 
 def apple_double(folder):
@@ -150,7 +163,7 @@ def test_a_cache_that_may_not_be_read_is_said_to_be_so(closed, filled):
     done = closed("list")
     assert done.returncode == 0 and "cannot be read here" in done.stdout and "gpt2 " in done.stdout
     assert "cannot be read here" in failed(closed("free", PYTHIA, "--yes"))
-    done = closed("doctor")
+    done = closed("doctor", module=("-c", QUICK_DOCTOR))
     assert done.returncode == 1 and "Ready" not in done.stdout and "BROKEN   cache" in done.stdout
 
 

@@ -199,31 +199,39 @@ def test_the_picker_says_it_before(changes, said, monkeypatch):
 
 OPEN = """
 import sys
+from pathlib import Path
 from pythia_course import load
-try:
-    lm = load(sys.argv[1], dtype=sys.argv[2])
-    lm.trace("The cat sat on the mat")
-    print(lm.model.dtype)
-except MemoryError as error:
-    print(type(error).__name__)
+folder, limit, *asked = sys.argv[1:]
+for words in asked:
+    dtype, megabytes = words.split()
+    Path(limit).write_text(megabytes + "000000")
+    try:
+        lm = load(folder, dtype=dtype)
+        lm.trace("The cat sat on the mat")
+        print(lm.model.dtype, flush=True)
+    except MemoryError as error:
+        print(type(error).__name__, flush=True)
 """
 
 
 @pytest.mark.skipif(memory_cgroups() is None, reason="making a memory cgroup, as a container has it, takes root")
 def test_the_refusal_comes_where_the_kernel_would_kill(tmp_path):
-    """Pythia-160M, in full size: float32 fits from 950 MB on (measured), so less is refused and nobody is killed."""
+    """Pythia-160M, in full size: float32 fits from 950 MB on (measured), so less is refused and nobody is killed.
+
+    A refusal leaves nothing in memory, so the process that heard it has the same room for what it asks next.
+    """
     write_pythia(tmp_path / "pythia-160m", **PYTHIA_160M)
-    said = {}
-    for dtype, limit in (("float32", 1000), ("float32", 800), ("auto", 800), ("auto", 500)):
-        with memory_limit(limit) as cgroup:
-            done = run(["-c", OPEN, str(tmp_path / "pythia-160m"), dtype], cgroup)
-        said[dtype, limit] = done.stdout.strip() or f"exit code {done.returncode}: {done.stderr[-500:]}"
-    assert said == {
-        ("float32", 1000): "torch.float32",
-        ("float32", 800): "ModelTooLarge",
-        ("auto", 800): "torch.bfloat16",
-        ("auto", 500): "ModelTooLarge",
-    }
+    assert opened_under(tmp_path / "pythia-160m", "float32 800", "auto 800") == ["ModelTooLarge", "torch.bfloat16"]
+    assert opened_under(tmp_path / "pythia-160m", "auto 500", "float32 1000") == ["ModelTooLarge", "torch.float32"]
+
+
+def opened_under(folder, *asked):
+    """What one process was given, or refused with: asked for a dtype under so many megabytes, one after another."""
+    _, file = memory_cgroups()
+    with memory_limit(int(asked[0].split()[1])) as cgroup:
+        done = run(["-c", OPEN, str(folder), str(cgroup / file), *asked], cgroup)
+    assert done.returncode == 0, f"exit code {done.returncode} after {done.stdout}: {done.stderr[-500:]}"
+    return done.stdout.splitlines()
 
 
 def test_deciding_takes_no_library():

@@ -13,6 +13,15 @@ from support.hub_folders import write_gpt2, write_pythia
 from pythia_course.__main__ import main
 
 PYTHIA = "EleutherAI/pythia-160m"
+# `pythia-course`, whose doctor leaves out what takes torch or a kernel: for tests of what it says of a cache.
+QUICK_DOCTOR = """
+import sys
+from pythia_course.__main__ import main
+from pythia_course.commands import doctor
+for slow in ("torch", "kernel", "tiny models"):
+    del doctor.CHECKS[slow]
+sys.exit(main())
+"""
 
 
 @pytest.fixture(name="folders", scope="module")

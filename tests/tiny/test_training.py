@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from pythia_course.tiny import logs, train
+from pythia_course.tiny import evaluate, logs, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -35,32 +35,38 @@ def test_only_matrices_are_decayed():
     assert spared["weight_decay"] == 0 and all(p.ndim == 1 for p in spared["params"])
 
 
-FIVE_STEPS = {"run": "mine", "stop": 5, "save_every": 2}
-CODE = f"""
-from pythia_course.tiny.train import train
-train("tiny-gpt2", **{FIVE_STEPS})
-"""
+def train_five_steps(patch=setattr):
+    """Five steps into the folder "mine", of 4 rows each, measured on 2 documents a source: it need not learn well."""
+    batch, documents = train.batch, evaluate.evaluation_documents
+    patch(train, "batch", lambda *which: replace(rows := batch(*which), tokens=rows.tokens[:4]))
+    patch(evaluate, "evaluation_documents", lambda *which: {kind: ids[:2] for kind, ids in documents(*which).items()})
+    train.train("tiny-gpt2", run="mine", stop=5, save_every=2)
 
 
-def start(folder):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHIA_COURSE_RUNS": str(folder)}
-    return subprocess.Popen([sys.executable, "-c", CODE], env=environment, stderr=subprocess.DEVNULL)
+def be_killed_in_the_fourth_step():
+    """What this file does when run: saved after the second step, it has learnt from two more batches."""
+    advance = train.Run.advance
+
+    def advance_to_the_end(run):
+        advance(run)
+        if run.step == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    train.Run.advance = advance_to_the_end
+    train_five_steps()
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_weights(tmp_path, monkeypatch):
     """Only the one that is killed needs a process of its own."""
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
-    monkeypatch.setenv("PYTHIA_COURSE_RUNS", str(unbroken))
-    train.train("tiny-gpt2", **FIVE_STEPS)
-    process, state = start(broken), broken / "mine" / "resume.pt"
-    deadline = time.time() + 240
-    while not state.exists() and time.time() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait(10) == -signal.SIGKILL and not (broken / "mine" / "step5").exists()
-    assert 2 <= torch.load(state, weights_only=True)["step"] < 5
-    monkeypatch.setenv("PYTHIA_COURSE_RUNS", str(broken))
-    train.train("tiny-gpt2", **FIVE_STEPS)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHIA_COURSE_RUNS": str(broken)}
+    killed = subprocess.run([sys.executable, __file__], env=environment, stderr=subprocess.DEVNULL, timeout=240)
+    assert killed.returncode == -signal.SIGKILL and not (broken / "mine" / "step5").exists()
+    assert torch.load(broken / "mine" / "resume.pt", weights_only=True)["step"] == 2
+    for folder in (unbroken, broken):
+        with monkeypatch.context() as patched:
+            patched.setenv("PYTHIA_COURSE_RUNS", str(folder))
+            train_five_steps(patched.setattr)
     first, second = (load_file(f / "mine" / "step5" / "model.safetensors") for f in (unbroken, broken))
     assert first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
     assert (unbroken / "mine/log.csv").read_text() == (broken / "mine/log.csv").read_text()
@@ -82,3 +88,7 @@ def test_the_log_keeps_one_row_a_step(tmp_path):
         logs.write_log_row(path, {"step": step, "loss": loss})
     assert [(row["step"], row["loss"]) for row in logs.read_log(path)] == [("0", "1.00000"), ("1", "4.00000")]
     assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
+
+
+if __name__ == "__main__":
+    be_killed_in_the_fourth_step()

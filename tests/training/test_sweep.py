@@ -1,7 +1,6 @@
 """Sweeps over checkpoints: what comes back, what is kept, what is measured anew, and what a kill leaves."""
 
 import functools
-import multiprocessing
 import os
 import random
 import signal
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support import forked
 from support.hub_folders import write_pythia
 from support.hub_server import hub_fixture  # noqa: F401
 
@@ -371,10 +371,7 @@ LARGE = 400_000  # numbers, so that writing takes a while too
 @pytest.fixture(scope="module")
 def nursery():
     """A process with torch and transformers in it, from which each test forks the sweep that it kills."""
-    context = multiprocessing.get_context("forkserver")
-    modules = ["torch", "transformers.models.gpt_neox.modeling_gpt_neox"]
-    context.set_forkserver_preload([*modules, "pythia_course.training.sweep"])
-    return context
+    return forked.nursery()
 
 
 def sweep_in_child(connection, keep, calls, trap):

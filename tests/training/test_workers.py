@@ -13,6 +13,8 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from joblib.externals.loky.backend import context
+from support import forked
 
 from pythia_course.errors import MeasureFailed
 from pythia_course.training import workers
@@ -105,7 +107,17 @@ def alive(pid):
     return False
 
 
-def test_failures_of_workers_are_one_sentence_and_lose_nothing(tmp_path):
+@pytest.fixture
+def forked_workers():
+    """Workers that need not import torch and transformers: how they start is the story above."""
+    forked.nursery()
+    before = context.get_start_method()
+    context.set_start_method("forkserver", force=True)
+    yield
+    context.set_start_method(before, force=True)
+
+
+def test_failures_of_workers_are_one_sentence_and_lose_nothing(tmp_path, forked_workers):
     class Odd(Exception):
         """Cannot be pickled back: it needs two arguments."""
 
