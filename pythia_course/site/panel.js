@@ -134,9 +134,11 @@ export class Panel {
     try {
       const answer = await this.playground.shelf.trace({ model, step, prompt, keep: ["attention"], changes, lens: MOST_NEXT, channel: this.said.id });
       if (!answer) return;
+      this.root.classList.remove("pg-old");
       this.read(answer);
       this.draw();
     } catch (error) {
+      this.root.classList.add("pg-old"); // its pictures are of the text before
       this.say(error.message);
     }
   }

@@ -173,6 +173,10 @@ def test_what_is_typed_is_text_and_what_cannot_be_read_is_said(page):
     page.fill(".pg-text", "")
     # a function: an expression would be evaluated, which the page's policy forbids
     page.wait_for_function("() => document.querySelector('.pg-said').textContent.startsWith('The prompt is empty')")
+    faint = "() => Number(getComputedStyle(document.querySelector('.pg-cell canvas')).opacity) < 0.5"
+    assert page.evaluate(faint)  # the pictures are of the text before
+    types(page, "Mia had a")
+    assert not page.evaluate(faint)
 
 
 def test_the_page_holds_no_second_way_to_run_a_script():

@@ -280,6 +280,10 @@ def test_search_finds_sections_by_all_their_words(opened):
     page.wait_for_url("**/04_parallel_attention_and_mlp.html#*")
     page.go_back()
     assert page.input_value("#words") == "LayerNorm parallel GPT-J"
+    page.fill("#words", "residual stream")
+    page.locator("#found li:first-child a[href='glossary.html#residual-stream']").wait_for(timeout=SECONDS)
+    pages = page.locator("#found a").evaluate_all("all => all.map((one) => one.pathname.split('/').at(-1))")
+    assert "api.html" in pages and len(set(pages)) > 3
 
 
 @pytest.mark.parametrize(

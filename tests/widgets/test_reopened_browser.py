@@ -2,7 +2,9 @@
 
 import json
 
+import nbformat
 import pytest
+from support.lab import SECONDS, jupyterlab, wait_for_kernel
 
 CELLS = {
     "explorer": "widgets.AttentionExplorer(attention, tokens)",
@@ -20,19 +22,31 @@ IMPORTS = (
     "import numpy as np\nfrom pythia_course import widgets\n"
     "attention, tokens = np.tril(np.ones((2, 2, 4, 4))) / np.arange(1, 5)[:, None], list('abcd')"
 )
-NAME = "reopened"
 PICTURED = 5  # all but the picker, which has nothing to draw, and the bar, which leaves nothing
 
 
 @pytest.fixture(scope="module")
-def page(browser, shared_lab):
-    """A page with a notebook with each kind of widget, run and saved."""
-    window = {"viewport": {"width": 1280, "height": 900}}
-    with shared_lab.opened(browser, NAME, [IMPORTS, *CELLS.values()], **window) as page:
+def saved(browser, tmp_path_factory):
+    """(page, folder, address): a notebook with each kind of widget, run and saved."""
+    folder = tmp_path_factory.mktemp("lab")
+    cells = [nbformat.v4.new_code_cell(source) for source in (IMPORTS, *CELLS.values())]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / "lesson.ipynb")
+    with jupyterlab(folder) as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(1000 * SECONDS)
+        open_lesson(page, address)
+        wait_for_kernel(page)
         page.evaluate("async () => { await jupyterapp.commands.execute('notebook:run-all-cells'); }")
         page.locator(".widget-dropdown").wait_for()
         page.evaluate("() => jupyterapp.shell.currentWidget.context.save()")
-        yield page
+        yield page, folder, address
+        page.close()
+
+
+def open_lesson(page, address):
+    page.goto(f"{address}/lab/workspaces/test/tree/lesson.ipynb?reset")
+    page.locator(".jp-Notebook .jp-CodeCell").nth(len(CELLS)).wait_for()
 
 
 def visible(page, selector):
@@ -43,28 +57,31 @@ def all_texts(page):
     return page.locator(".jp-Notebook").inner_text()
 
 
-def test_while_a_kernel_runs_only_the_live_widgets_are_seen(page):
+def test_while_a_kernel_runs_only_the_live_widgets_are_seen(saved):
+    page, _, _ = saved
     assert visible(page, ".pythia-still") == 0 and visible(page, ".jp-RenderedImage img") == 0
     assert page.locator(".pce, .pcs, .rope-lab, .block-diagram").count() == 4 and "not found" not in all_texts(page)
 
 
-def test_what_is_saved_has_a_text_and_a_picture_of_each(page, shared_lab):
-    saved = json.loads((shared_lab.folder / NAME / "lesson.ipynb").read_text())
-    outputs = [cell["outputs"] for cell in saved["cells"]]
+def test_what_is_saved_has_a_text_and_a_picture_of_each(saved):
+    _, folder, _ = saved
+    outputs = [cell["outputs"] for cell in json.loads((folder / "lesson.ipynb").read_text())["cells"]]
     pictures = [sum("image/png" in output["data"] for output in of_a_cell) for of_a_cell in outputs]
     assert pictures == [0, *[1] * PICTURED, 0, 0]
 
 
-def test_opened_again_while_the_kernel_runs_the_widgets_are_live(page, shared_lab):
-    shared_lab.go(page, NAME)
+def test_opened_again_while_the_kernel_runs_the_widgets_are_live(saved):
+    page, _, address = saved
+    open_lesson(page, address)
     page.locator(".pce").wait_for()
     page.locator(".widget-dropdown").wait_for()
     assert visible(page, ".pythia-still") == 0 and "not found" not in all_texts(page)
 
 
-def test_opened_again_without_a_kernel_nothing_is_lost_and_nothing_says_error(page, shared_lab):
+def test_opened_again_without_a_kernel_nothing_is_lost_and_nothing_says_error(saved):
+    page, _, address = saved
     page.evaluate("() => jupyterapp.shell.currentWidget.context.sessionContext.shutdown()")
-    shared_lab.go(page, NAME)
+    open_lesson(page, address)
     page.wait_for_timeout(4000)  # ipywidgets looks for a model for two seconds
     assert "Error" not in all_texts(page) and "Loading" not in all_texts(page)
     assert visible(page, ".jp-RenderedImage img") == PICTURED and visible(page, ".pythia-still") == PICTURED + 1
