@@ -43,6 +43,8 @@ print(signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), os.getp
 print([name for name in sys.modules if name.split(".")[0] == "pythia_course"], sorted(globals().keys() - {"own"}))
 import matplotlib.pyplot
 print(matplotlib.get_backend(), matplotlib.pyplot.get_fignums())
+import ipywidgets
+print(sorted(get_ipython().kernel.comm_manager.targets))
 """
 
 
@@ -55,6 +57,7 @@ def test_a_kernel_finds_what_it_would_if_started_from_nothing(kernel_nursery, tm
     with kernel(kernel_nursery.start, tmp_path, monkeypatch) as (_, printed):
         assert printed(SURROUNDINGS) == expected
     assert "'PYTHIA_COURSE_MODEL', 'tiny-gpt2'" in expected and str(tmp_path) in expected and "inline" in expected
+    assert "jupyter.widget.control" in expected
 
 
 def test_kernels_share_nothing_that_one_of_them_changed(kernel_nursery, tmp_path, monkeypatch):

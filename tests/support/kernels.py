@@ -131,6 +131,7 @@ def be_a_kernel(arguments, cwd, env):
     import matplotlib
     import numpy as np
     from ipykernel import kernelapp
+    from ipywidgets import register_comm_target
 
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in range(3):
@@ -141,7 +142,10 @@ def be_a_kernel(arguments, cwd, env):
     matplotlib.rcParams["backend"] = env.get("MPLBACKEND", INLINE)
     np.random.seed()  # as a fresh process would have one of its own
     sys.argv[1:] = arguments
-    kernelapp.launch_new_instance()
+    kernel = kernelapp.IPKernelApp.instance()
+    kernel.initialize()
+    register_comm_target()  # when it was imported, there was no kernel whose widgets a page could ask for
+    kernel.start()
 
 
 if __name__ == "__main__":
