@@ -57,8 +57,7 @@ def pytest_collection_modifyitems(items, config):
     """For --dist loadgroup, a file without groups is one."""
     costs.dearest_first(items)
     for item in items if config.getoption("loadgroup", False) else ():  # as xdist tells its workers
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+        item.add_marker(pytest.mark.xdist_group(lot.part_of(item)))
 
 
 @pytest.fixture

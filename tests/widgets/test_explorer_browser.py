@@ -330,10 +330,10 @@ explorer
 @pytest.fixture(scope="module")
 def lab(browser, shared_lab):
     """(page, attention, addresses asked for): a notebook that was run in JupyterLab and shows 12 × 12 heads."""
-    asked, attention, window = [], causal(12, 12, 50), {"viewport": {"width": 1280, "height": 900}}
+    asked, attention = [], causal(12, 12, 50)
     np.save(shared_lab.room("explorer") / "attention.npy", attention)
-    dark = {"theme": "JupyterLab Dark", "asked": asked}
-    with shared_lab.opened(browser, "explorer", [NOTEBOOK.strip()], **dark, **window) as page:
+    dark = {"theme": "JupyterLab Dark", "viewport": {"width": 1280, "height": 900}}
+    with shared_lab.opened(browser, "explorer", [NOTEBOOK.strip()], asked=asked, **dark) as page:
         page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells'); }")  # not waited for
         page.locator(".pcw-canvas").wait_for()
         yield page, attention, asked

@@ -427,11 +427,11 @@ def lab(browser, shared_lab):
     """(page, what was given, addresses asked for): a notebook that was run in JupyterLab and shows 154 × 144 heads."""
     import pickle
 
-    given, asked, window = record(LARGE_STEPS, LARGE_TOKENS, 12, 12), [], {"viewport": {"width": 1280, "height": 1100}}
+    given, asked = record(LARGE_STEPS, LARGE_TOKENS, 12, 12), []
     kept = shared_lab.room("scrubber") / "record.pkl"
     kept.write_bytes(pickle.dumps((LARGE_STEPS, LARGE_TOKENS, given)))
-    dark = {"theme": "JupyterLab Dark", "asked": asked}
-    with shared_lab.opened(browser, "scrubber", [NOTEBOOK.strip()], **dark, **window) as page:
+    dark = {"theme": "JupyterLab Dark", "viewport": {"width": 1280, "height": 1100}}
+    with shared_lab.opened(browser, "scrubber", [NOTEBOOK.strip()], asked=asked, **dark) as page:
         page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells'); }")  # not waited for
         page.locator(".pcw-canvas").wait_for()
         yield page, given, asked
