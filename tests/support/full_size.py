@@ -35,9 +35,12 @@ NARROW = GPT2_124M | {"n_embd": 64, "n_head": 4, "n_layer": 3}
 # {lesson: {what it reads: what is read here}}.
 FEWER = {
     "02": {"packed(lm.tokenizer, 128)[:8]": "packed(lm.tokenizer, 128)[:1]",
+           "in ways.items()}": "in list(ways.items())[:3]}",
            "packed(tiny.tokenizer, 64)[:50]": "packed(tiny.tokenizer, 64)[:5]"},
     "03": {"packed(tiny.tokenizer, 512)": "packed(tiny.tokenizer, 512)[:4]"},
-    "04": {"evaluate.evaluation_documents().items()": "list(evaluate.evaluation_documents().items())[:2]"},
+    "04": {"evaluate.evaluation_documents().items()": "list(evaluate.evaluation_documents().items())[:2]",
+           "widths, times = (64, 128, 256, 512, 1024), []": "widths, times = (64, 128), []"},
+    "08": {"real.tokens[:16]": "real.tokens[:2]"},
     "09": {"corpus.batch(corpus.STEPS + number).tokens[::4] for number in range(4)":
            "corpus.batch(corpus.STEPS + number).tokens[::4] for number in range(1)"},
 }  # fmt: skip

@@ -225,10 +225,16 @@ def test_a_training_in_float32_has_the_shipped_log():
         assert value == pytest.approx(row[key], abs=0.002), key
 
 
-@pytest.mark.parametrize("other", [{"seed": 1}, {"data_seed": 1}, {"rate": 0.5}, {"name": "tiny-pythia-sequential"}])
-def test_another_seed_data_order_rate_or_block_does_not(other):
-    ours, start = trained_anew(**other), shipped(0)
-    misses = {step: miss(ours[step], shipped(step), start) for step in (1, 2, 4, 8)}
+OTHER = {"seed": ({"seed": 1}, 4), "data order": ({"data_seed": 1}, 8), "rate": ({"rate": 0.5}, 4),
+         "block": ({"name": "tiny-pythia-sequential"}, 4)}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", OTHER)
+def test_another_seed_data_order_rate_or_block_does_not(what):
+    """To step 8 with the data in another order, whose miss comes nearest to what the recipe's own is allowed."""
+    other, until = OTHER[what]
+    ours, start = trained_anew(until=until, **other), shipped(0)
+    misses = {step: miss(ours[step], shipped(step), start) for step in (1, 2, 4, 8) if step <= until}
     assert min(misses.values()) > 2.5 * TOLERANCE, misses
 
 
