@@ -112,8 +112,12 @@ DARK = "background:#111;--jp-ui-font-color1:rgba(255,255,255,0.87);--jp-layout-c
 LIGHT = "background:#fff;--jp-ui-font-color1:rgba(0,0,0,0.87);--jp-layout-color0:#fff"
 
 
-@pytest.fixture(params=["", LIGHT, DARK], ids=["no theme", "light", "dark"])
+IN_EVERY_THEME = pytest.mark.parametrize("page", ["", LIGHT, DARK], ids=["no theme", "light", "dark"], indirect=True)
+
+
+@pytest.fixture
 def page(browser, request):
+    """The widget in a page of its own; IN_EVERY_THEME has it in three, for what colours have to do with."""
     diagram = BlockDiagram()
     state = {name: getattr(diagram, name) for name in ("step", "panels", "size", "fill")}
     page = browser.new_page()
@@ -123,7 +127,7 @@ def page(browser, request):
         "css": BlockDiagram._css,
         "js": json.dumps(BlockDiagram._esm),
         "state": json.dumps(state),
-        "theme": request.param,
+        "theme": getattr(request, "param", ""),
     }
     page.set_content(PAGE % values)
     page.wait_for_selector("body[data-ready]")
@@ -190,6 +194,7 @@ COLORS = """
 """
 
 
+@IN_EVERY_THEME
 @pytest.mark.parametrize("step", [0, 6])
 def test_lines_and_letters_stand_out_from_what_is_behind_them_also_those_of_steps_to_come(page, step):
     """Contrast of at least 4.5, the figure of WCAG 2.1 for text."""
@@ -200,6 +205,7 @@ def test_lines_and_letters_stand_out_from_what_is_behind_them_also_those_of_step
     assert len(pairs) > 5 and min(contrast(*pair) for pair in pairs) >= 4.5
 
 
+@IN_EVERY_THEME
 def test_what_is_to_come_is_told_by_its_outline_and_not_only_by_its_shade(page):
     outline = "e => [getComputedStyle(e).strokeDasharray !== 'none', getComputedStyle(e).fill !== 'none']"
     boxes = page.locator("section").first.locator("rect")
