@@ -1,6 +1,7 @@
 """What every test stands on: a person's own model cache stays untouched, and no test reaches a model hub."""
 
 import atexit
+import gc
 import os
 import shutil
 import signal
@@ -58,6 +59,12 @@ def pytest_collection_modifyitems(items, config):
     costs.dearest_first(items)
     for item in items if config.getoption("loadgroup", False) else ():  # as xdist tells its workers
         item.add_marker(pytest.mark.xdist_group(lot.part_of(item)))
+
+
+def pytest_collection_finish():
+    """What has been imported and collected stays: no later collection of garbage need look through it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Token ids -> strings that can be printed and drawn, in which every character of a token can be seen."""
 
+import weakref
 from functools import cache
 
 # All three are in DejaVu Sans, the font that matplotlib brings.
@@ -13,7 +14,14 @@ def token_labels(tokenizer, ids) -> list[str]:
     is often several tokens; so do other characters that do not print. An id that stands for no text (Pythia's
     vocabulary is padded to a round number) shows as its number, "<50300>".
     """
-    return [_label(tokenizer, i) for i in (ids.tolist() if hasattr(ids, "tolist") else ids)]
+    ids = ids.tolist() if hasattr(ids, "tolist") else list(ids)
+    known = _LABELS.setdefault(tokenizer, {})
+    for token_id in set(ids) - known.keys():
+        known[token_id] = _label(tokenizer, token_id)
+    return [known[token_id] for token_id in ids]
+
+
+_LABELS = weakref.WeakKeyDictionary()  # tokenizer -> {token id: its label}, for as long as the tokenizer lives
 
 
 def _label(tokenizer, token_id: int) -> str:

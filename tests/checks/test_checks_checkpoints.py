@@ -220,6 +220,7 @@ def test_standard_errors_names_the_mistake(answer, words):
 # --------------------------------------------------------------------------------------------------- twins
 
 
+@cache
 def the_twins():
     """Found by comparing the rows of the table as text."""
     from pythia_course.suite.zero_shot import FILE

@@ -1,5 +1,7 @@
 """Lesson 07's checks: right answers in every form pass, and each known mistake is named."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from pythia_course.tiny import corpus
 
 SHARD = 30_000_000_000
 TEXT = "In March the town of Glen is"
+batch = cache(corpus.batch)  # dozens of times the same hundred
 
 
 def says(verdict, mark, words):
@@ -22,7 +25,7 @@ CHECKS = {
     "where": lambda answer: data.where(answer, 8000, SHARD),
     "divergence": data.divergence,
     "divergence, returned": lambda answer: data.divergence(lambda p, q: answer),
-    "first_read": lambda answer: data.first_read(answer, TEXT, corpus.batch, 100),
+    "first_read": lambda answer: data.first_read(answer, TEXT, batch, 100),
 }
 
 
@@ -130,7 +133,7 @@ def test_divergence_names_the_mistake(wrong, words):
 
 @pytest.mark.parametrize("form", [int, float, np.int64, torch.tensor, lambda n: [n], str])
 def test_first_read_takes_any_form(form):
-    assert says(data.first_read(form(27), TEXT, corpus.batch, 100), 1, "batch 27 is the first")
+    assert says(data.first_read(form(27), TEXT, batch, 100), 1, "batch 27 is the first")
 
 
 @pytest.mark.parametrize(
@@ -146,8 +149,8 @@ def test_first_read_takes_any_form(form):
     ],
 )
 def test_first_read_names_the_mistake(answer, words):
-    assert says(data.first_read(answer, TEXT, corpus.batch, 100), 0, words)
+    assert says(data.first_read(answer, TEXT, batch, 100), 0, words)
 
 
 def test_a_text_that_was_never_read_has_no_first_batch():
-    assert says(data.first_read(1, "walrus", corpus.batch, 3), 0, "in no batch")
+    assert says(data.first_read(1, "walrus", batch, 3), 0, "in no batch")
