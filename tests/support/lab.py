@@ -188,8 +188,9 @@ class SharedLab:
 def without_node(folder):
     """A search path on which node fails: a JupyterLab that finds it spends seconds on yarn's and npm's settings."""
     stand_in = folder / "no_node/node"
-    stand_in.parent.mkdir()
-    stand_in.symlink_to(shutil.which("false"))
+    if not stand_in.is_symlink():
+        stand_in.parent.mkdir()
+        stand_in.symlink_to(shutil.which("false"))
     return f"{stand_in.parent}{os.pathsep}{os.environ['PATH']}"
 
 
