@@ -61,7 +61,7 @@ def test_the_cells_stay_and_python_knows_the_head(explorer):
     assert explorers.selected(page) == ["layer 1, head 1"]
     assert page.locator(".jp-CodeCell").count() == 1
     # ipywidgets holds a change back while an earlier one is on its way, so this may take a moment.
-    page.wait_for_function(PRINTS, arg=["print(explorer.layer, explorer.head)", "1 1\n"])
+    page.wait_for_function(PRINTS, arg=["print(explorer.layer, explorer.head)", "1 1\n"], polling=100)
 
 
 def test_in_the_dark_theme_all_text_of_an_explorer_can_be_read(explorer):
@@ -125,7 +125,8 @@ def test_the_cells_stay_and_python_knows_the_step_and_the_head(scrubber):
     press(page, "d", 2)
     assert page.locator(".jp-CodeCell").count() == 1
     # ipywidgets holds a change back while an earlier one is on its way, so this may take a moment.
-    page.wait_for_function(PRINTS, arg=["print(scrubber.step, scrubber.layer, scrubber.head)", "3000 1 0\n"])
+    asked = ["print(scrubber.step, scrubber.layer, scrubber.head)", "3000 1 0\n"]
+    page.wait_for_function(PRINTS, arg=asked, polling=100)
 
 
 FITS = """

@@ -307,7 +307,7 @@ def test_play_shows_every_checkpoint_once_and_stops_at_the_last(show):
     button.focus()
     press(page, "Enter")
     assert "Pause" in button.inner_text() and page.locator("[role=status]").get_attribute("aria-live") == "off"
-    page.wait_for_function("() => document.querySelector('.pcs-play').innerText.includes('Play')")
+    page.wait_for_function("() => document.querySelector('.pcs-play').innerText.includes('Play')", polling=100)
     assert [step for step, _, _ in page.evaluate("model.saved")] == list(STEPS)
     assert page.locator("[role=status]").get_attribute("aria-live") == "polite"
 
