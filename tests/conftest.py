@@ -12,7 +12,7 @@ from jupyter_client.launcher import launch_kernel
 from jupyter_client.provisioning import local_provisioner
 from support import costs, lot
 from support.kernels import Nursery
-from support.lab import browser, shared_lab  # noqa: F401  (fixtures, for every test)
+from support.lab import browser, empty_page, one_page, shared_lab  # noqa: F401  (fixtures, for every test)
 
 # Before any import reads them. pytest-xdist's workers, subprocesses and notebook kernels inherit them.
 if "PYTEST_XDIST_WORKER" not in os.environ:

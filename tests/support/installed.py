@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
-from support.lab import free_port
+from support.lab import free_port, without_node
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_IN_A_WHEEL = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "runs")
@@ -29,9 +29,10 @@ def build_wheel(folder):
 
 def install(wheel, folder):
     """An environment with this wheel and, behind it, the packages of the tests' own; gives its folder."""
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=300)
-    pip = [folder / SCRIPTS / "python", "-m", "pip", "install", "--no-deps", "--no-index", wheel]
-    subprocess.run(pip, check=True, capture_output=True, timeout=300)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True, timeout=300)
+    pip = [sys.executable, "-m", "pip", "--python", folder / SCRIPTS / "python"]  # one of its own takes seconds
+    install = [*pip, "install", "--no-deps", "--no-index", wheel]
+    subprocess.run(install, check=True, capture_output=True, timeout=300)
     return _borrow(folder)
 
 
@@ -76,8 +77,9 @@ def lab(environment, home, *words, **more):
     """`pythia-course lab --no-browser` at work: yields the address that it prints, and the file of what it says."""
     log = home / "said.txt"
     line = command(environment, "lab", *words, "--no-browser", "--port", free_port())
+    variables = of_a_newcomer(home, PATH=without_node(home.parent), **more)
     with open(log, "w") as file:
-        server = subprocess.Popen(line, env=of_a_newcomer(home, **more), stdout=file, stderr=file, cwd=home)
+        server = subprocess.Popen(line, env=variables, stdout=file, stderr=file, cwd=home)
     try:
         yield _address(server, log), log
     finally:

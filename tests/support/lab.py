@@ -15,7 +15,7 @@ from time import monotonic, sleep
 
 import nbformat
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 COURSE = Path(__file__).resolve().parents[2] / "jupyter"  # which the Makefile and binder/postBuild copy
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -32,6 +32,22 @@ nursery.open()
 local_provisioner.launch_kernel = nursery.start
 del sys.path[0]
 """  # what a server does first, as its configuration
+
+
+# Sets the theme, opens a notebook and then closes what else there is: where nothing is left, a launcher comes in front.
+TURN_TO = """
+async ([path, theme]) => {
+  const { commands, shell } = jupyterapp;
+  await commands.execute("apputils:change-theme", { theme });
+  const opened = await commands.execute("docmanager:open", { path });
+  for (const other of [...shell.widgets("main")]) {
+    if (other === opened) continue;
+    await other.sessionContext?.shutdown();
+    other.dispose();
+  }
+  shell.activateById(opened.id);
+}
+"""
 
 
 _running = []  # the Chromium of this process, which can have but one Playwright
@@ -60,6 +76,27 @@ def browser():
         yield opened
 
 
+@pytest.fixture(scope="module")
+def one_page(browser):
+    """(a page, what went wrong there and whom it asked): a new one for each test costs half a second."""
+    page, wrong = browser.new_page(), []
+    page.set_default_timeout(1000 * SECONDS)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda request: wrong.append(request.url) if not request.url.startswith("blob:") else None)
+    yield page, wrong
+    page.close()
+
+
+@pytest.fixture
+def empty_page(one_page):
+    """A page with nothing on it; when the test ends, nothing may have failed or been asked for there."""
+    page, wrong = one_page
+    page.goto("about:blank")
+    wrong.clear()
+    yield page
+    assert wrong == []
+
+
 @contextmanager
 def jupyterlab(folder, theme="JupyterLab Light", forked=False):
     """A JupyterLab in this folder, and under /notebooks a Notebook 7; yields its address.
@@ -74,6 +111,7 @@ def jupyterlab(folder, theme="JupyterLab Light", forked=False):
         configuration.write_text(NURSERY.format(tests=str(Path(__file__).parents[1])), encoding="utf-8")
     # A notebook chooses its own way to draw; the tests' own Agg would leave its figures out.
     environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"} | places
+    environment["PATH"] = without_node(folder)
     port = free_port()
     flags = [f"--port={port}", "--ip=127.0.0.1", "--no-browser", "--allow-root", "--IdentityProvider.token="]
     flags += [f"--ServerApp.root_dir={folder}", "--ServerApp.port_retries=0"]
@@ -96,22 +134,33 @@ def set_up(folder, settings):
         path.write_text(json.dumps(content), encoding="utf-8")
 
 
-@pytest.fixture(scope="session")
-def shared_lab(tmp_path_factory):
-    """One JupyterLab for all tests of a worker that need no server of their own, with the course's settings."""
-    folder = tmp_path_factory.mktemp("jupyterlab")
+@pytest.fixture(scope="module")
+def shared_lab(browser, tmp_path_factory):
+    """One JupyterLab and one page of it for all tests of a module, with the course's settings."""
+    folder, asked = tmp_path_factory.mktemp("jupyterlab"), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_PATH", str(COURSE))
         with jupyterlab(folder, forked=True) as address:
-            yield SharedLab(address, folder)
+            page = browser.new_page(has_touch=True)
+            page.set_default_timeout(1000 * SECONDS)
+            for kind in ("request", "websocket"):
+                page.on(kind, lambda one: asked.append(one.url))
+            page.goto(f"{address}/lab/workspaces/shared?reset")
+            page.wait_for_function("() => window.jupyterapp?.restored.then(() => true)", polling=100)
+            yield SharedLab(folder, page, asked)
+            page.close()
 
 
 @dataclass
 class SharedLab:
-    """Notebooks in it have a folder each."""
+    """Loading JupyterLab costs more than most notebooks do: they come one after the other, with a folder each.
 
-    address: str
+    asked: the addresses that the page has asked for.
+    """
+
     folder: Path
+    page: Page
+    asked: list
 
     def room(self, name):
         """The folder of this name, made if need be."""
@@ -119,12 +168,10 @@ class SharedLab:
         folder.mkdir(exist_ok=True)
         return folder
 
-    @contextmanager
-    def opened(self, browser, name, cells, theme="JupyterLab Light", asked=None, **window):
-        """A page with a notebook in the folder of this name; it is not run.
+    def open(self, name, cells, theme="JupyterLab Light", size=(1280, 720)):
+        """The page, with the notebook of this name, a new one; it is not run.  The one before it is closed.
 
-        cells: code or whole cells of a new notebook, or the path of one to copy.  asked: a list for the addresses
-        that the page asks for.  window: of the browser's context.  The kernel ends with the page.
+        cells: code or whole cells of a new notebook, or the path of one to copy.  size: of the window, in pixels.
         """
         if isinstance(cells, Path):
             shutil.copy(cells, self.room(name) / "lesson.ipynb")
@@ -132,21 +179,19 @@ class SharedLab:
             kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
             cells = [nbformat.v4.new_code_cell(cell) if isinstance(cell, str) else cell for cell in cells]
             nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), self.room(name) / "lesson.ipynb")
-        set_up(self.folder, {"themes": {"theme": theme}})
-        context = browser.new_context(**window)
-        page = context.new_page()
-        page.set_default_timeout(1000 * SECONDS)
-        for kind in ("request", "websocket") if asked is not None else ():
-            page.on(kind, lambda one: asked.append(one.url))
-        self.go(page, name)
-        yield page
-        page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown().catch(() => {})")
-        context.close()
+        self.page.set_viewport_size({"width": size[0], "height": size[1]})
+        self.page.evaluate(TURN_TO, [f"{name}/lesson.ipynb", theme])
+        wait_for_kernel(self.page)
+        return self.page
 
-    def go(self, page, name):
-        """Load the page with the notebook of this name, and wait for its kernel."""
-        page.goto(f"{self.address}/lab/workspaces/{name}/tree/{name}/lesson.ipynb?reset")
-        wait_for_kernel(page)
+
+def without_node(folder):
+    """A search path on which node fails: a JupyterLab that finds it spends seconds on yarn's and npm's settings."""
+    stand_in = folder / "no_node/node"
+    if not stand_in.is_symlink():
+        stand_in.parent.mkdir()
+        stand_in.symlink_to(shutil.which("false"))
+    return f"{stand_in.parent}{os.pathsep}{os.environ['PATH']}"
 
 
 def free_port():

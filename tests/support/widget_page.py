@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import matplotlib
 import numpy as np
 
+FRAMES = 3 * 17  # milliseconds: one frame where nothing else runs, three beside another worker of the tests
 LEVELS = matplotlib.colormaps["viridis"](np.arange(256), bytes=True)[:, :3].astype(int)
 RGB = np.array([1 << 16, 1 << 8, 1])  # a colour as one number
 PRINTS = """

@@ -1,7 +1,7 @@
 """The attention explorer in a real browser: moved with the keyboard, and what was drawn is looked at.
 
-Most tests open it on an empty page, with a stand-in for the model that anywidget gives it; the last ones run a
-notebook in JupyterLab itself.
+It is opened on an empty page, with a stand-in for the model that anywidget gives it; test_in_jupyterlab.py has it in
+JupyterLab itself.
 """
 
 import base64
@@ -11,12 +11,10 @@ import matplotlib
 import matplotlib.image
 import numpy as np
 import pytest
-from support.lab import SECONDS
-from support.widget_page import LEVELS, PRINTS, assert_drawn, assert_readable, canvas_levels, hosts, levels, press
+from support.widget_page import LEVELS, assert_drawn, canvas_levels, levels, press
 
 from pythia_course.widgets import AttentionExplorer
 
-FRAMES = 3 * 17  # milliseconds: one frame where nothing else runs, three beside another worker of the tests
 TOKENS = "␣the ␣red ␣ball <script>window.ran=1</script> 😀 <img/src=x/onerror=window.ran=1> ↵ .".split()
 
 
@@ -56,23 +54,22 @@ async ({ esm, css, state, binary }) => {
 WATCH = """
 () => {
   window.watched = [];
-  window.watch ??= addEventListener("keydown", ({ timeStamp }) => requestAnimationFrame(() => {
+  removeEventListener("keydown", window.watch, true); // of another widget, or of an earlier walk
+  window.watch = ({ timeStamp }) => requestAnimationFrame(() => {
     const canvas = document.querySelector(".pcw-canvas"), ms = performance.now() - timeStamp;
     const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
     window.watched.push({ ms, pixels: btoa(String.fromCharCode(...pixels)) });
-  }), true) ?? true;
+  });
+  addEventListener("keydown", window.watch, true);
 }
 """
 
 
 @pytest.fixture
-def show(browser):
-    """Opens an explorer on an empty page; when the test ends, nothing may have failed or been asked for there."""
-    page = browser.new_page(viewport={"width": 1100, "height": 800})
-    page.set_default_timeout(1000 * SECONDS)
-    wrong = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda request: wrong.append(request.url) if not request.url.startswith("blob:") else None)
+def show(empty_page):
+    """Opens an explorer on an empty page."""
+    page = empty_page
+    page.set_viewport_size({"width": 1100, "height": 800})
 
     def mount(explorer):
         state = explorer.get_state(["_weights", "_colors", "_models", "_title", "layer", "head"])
@@ -82,9 +79,7 @@ def show(browser):
         page.evaluate(MOUNT, code | {"state": state, "binary": binary})
         return page
 
-    yield mount
-    assert wrong == []
-    page.close()
+    return mount
 
 
 def selected(page):
@@ -316,60 +311,3 @@ def test_nothing_is_left_when_the_cell_is_cleared(show):
     page.evaluate("dispose()")
     assert page.evaluate("[document.body.children.length, model.listeners.size]") == [0, 0]
     page.evaluate("model.set('head', 1)")
-
-
-# -------------------------------------------------------------------------------------------- in JupyterLab
-
-NOTEBOOK = """
-import numpy as np
-from pythia_course.widgets import AttentionExplorer
-explorer = AttentionExplorer(np.load("attention.npy"), [f"␣word{i}" for i in range(50)])
-explorer
-"""
-
-@pytest.fixture(scope="module")
-def lab(browser, shared_lab):
-    """(page, attention, addresses asked for): a notebook that was run in JupyterLab and shows 12 × 12 heads."""
-    asked, attention = [], causal(12, 12, 50)
-    np.save(shared_lab.room("explorer") / "attention.npy", attention)
-    dark = {"theme": "JupyterLab Dark", "viewport": {"width": 1280, "height": 900}}
-    with shared_lab.opened(browser, "explorer", [NOTEBOOK.strip()], asked=asked, **dark) as page:
-        page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells'); }")  # not waited for
-        page.locator(".pcw-canvas").wait_for()
-        yield page, attention, asked
-
-
-def test_in_jupyterlab_a_head_is_drawn_within_frames_of_its_key(lab):
-    page, attention, _ = lab
-    page.locator(".pce-heads").focus()
-    press(page, "Home")
-    seen = []
-    for _ in range(3):  # another program may disturb one of them
-        seen += walk(page, 34)
-        times = [ms for ms, _ in seen[-30:]]
-        print(f"key to picture: median {np.median(times):.1f} ms, 90% {np.quantile(times, 0.9):.1f} ms")
-        if np.median(times) <= FRAMES:
-            break
-    for number, (_, drawn) in enumerate(seen, start=1):
-        assert_drawn(drawn, attention[divmod(number, 12)])
-    assert np.median(times) <= FRAMES
-
-
-def test_in_jupyterlab_the_cells_stay_and_python_knows_the_head(lab):
-    page, _, _ = lab
-    page.locator(".pce-heads").focus()
-    press(page, "Home"), press(page, "ArrowDown"), press(page, "ArrowRight"), press(page, "d", 2), press(page, "b")
-    assert selected(page) == ["layer 1, head 1"]
-    assert page.locator(".jp-CodeCell").count() == 1
-    # ipywidgets holds a change back while an earlier one is on its way, so this may take a moment.
-    page.wait_for_function(PRINTS, arg=["print(explorer.layer, explorer.head)", "1 1\n"])
-
-
-def test_in_jupyterlab_nothing_outside_the_machine_is_asked_for(lab):
-    _, _, asked = lab
-    assert hosts(asked) == {"127.0.0.1"}
-
-
-def test_in_the_dark_theme_all_text_can_be_read(lab):
-    page, _, _ = lab
-    assert_readable(page, (".pce", ".pcw-status", ".pcw-label", ".pce-number", ".pcw-axes", ".pcw select"))

@@ -1,19 +1,17 @@
 """The training scrubber in a real browser: moved with the keyboard, and what was drawn is looked at.
 
-Most tests open it on an empty page, with a stand-in for the model that anywidget gives it; the last ones run a
-notebook in JupyterLab itself.
+It is opened on an empty page, with a stand-in for the model that anywidget gives it; test_in_jupyterlab.py has it in
+JupyterLab itself.
 """
 
 import base64
 
 import numpy as np
 import pytest
-from support.lab import SECONDS
-from support.widget_page import LEVELS, PRINTS, assert_drawn, assert_readable, canvas_levels, hosts, levels, press
+from support.widget_page import LEVELS, assert_drawn, canvas_levels, levels, press
 
 from pythia_course.widgets import TrainingScrubber
 
-FRAMES = 3 * 17  # milliseconds: one frame where nothing else runs, three beside another worker of the tests
 TOKENS = "␣the ␣red ␣ball <script>window.ran=1</script> 😀 <img/src=x/onerror=window.ran=1> ↵ .".split()
 STEPS = (0, 1, 2, 4, 8, 1000, 143_000)
 
@@ -68,7 +66,8 @@ SENT = ("_weights", "_said", "_sure", "_colors", "_data", "_title", "step", "lay
 WATCH = """
 () => {
   window.watched = [];
-  window.watch ??= addEventListener("keydown", ({ timeStamp }) => requestAnimationFrame(() => {
+  removeEventListener("keydown", window.watch, true); // of another widget, or of an earlier walk
+  window.watch = ({ timeStamp }) => requestAnimationFrame(() => {
     const canvas = document.querySelector(".pcw-canvas"), [words] = document.querySelectorAll(".pcs-words");
     const ms = performance.now() - timeStamp;
     const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
@@ -80,19 +79,17 @@ WATCH = """
     });
     window.watched.push({ ms, cells, step: document.querySelector(".pcs-step").innerText,
                           pixels: btoa(String.fromCharCode(...pixels)) });
-  }), true) ?? true;
+  });
+  addEventListener("keydown", window.watch, true);
 }
 """
 
 
 @pytest.fixture
-def show(browser):
-    """Opens a scrubber on an empty page; when the test ends, nothing may have failed or been asked for there."""
-    page = browser.new_page(viewport={"width": 1100, "height": 1000})
-    page.set_default_timeout(1000 * SECONDS)
-    wrong = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda request: wrong.append(request.url) if not request.url.startswith("blob:") else None)
+def show(empty_page):
+    """Opens a scrubber on an empty page."""
+    page = empty_page
+    page.set_viewport_size({"width": 1100, "height": 1000})
 
     def mount(scrubber):
         state = scrubber.get_state(list(SENT))
@@ -103,9 +100,7 @@ def show(browser):
         page.evaluate(MOUNT, code | {"state": state, "binary": binary})
         return page
 
-    yield mount
-    assert wrong == []
-    page.close()
+    return mount
 
 
 def lens_cells(page):
@@ -312,7 +307,7 @@ def test_play_shows_every_checkpoint_once_and_stops_at_the_last(show):
     button.focus()
     press(page, "Enter")
     assert "Pause" in button.inner_text() and page.locator("[role=status]").get_attribute("aria-live") == "off"
-    page.wait_for_function("() => document.querySelector('.pcs-play').innerText.includes('Play')")
+    page.wait_for_function("() => document.querySelector('.pcs-play').innerText.includes('Play')", polling=100)
     assert [step for step, _, _ in page.evaluate("model.saved")] == list(STEPS)
     assert page.locator("[role=status]").get_attribute("aria-live") == "polite"
 
@@ -406,106 +401,3 @@ def test_nothing_is_left_when_the_cell_is_cleared(show):
     page.wait_for_timeout(1000)
     assert page.evaluate("model.saved.length") == count
     page.evaluate("model.set('head', 1)")
-
-
-# -------------------------------------------------------------------------------------------- in JupyterLab
-
-# As large as pythia-160m over all its checkpoints.
-LARGE_STEPS, LARGE_TOKENS = tuple(range(0, 154_000, 1000)), [f"␣word{i}" for i in range(20)]
-NOTEBOOK = """
-import pickle
-from pythia_course.widgets import TrainingScrubber
-with open("record.pkl", "rb") as file:
-    steps, tokens, given = pickle.load(file)
-scrubber = TrainingScrubber(steps, tokens, **given, step=0)
-scrubber
-"""
-
-
-@pytest.fixture(scope="module")
-def lab(browser, shared_lab):
-    """(page, what was given, addresses asked for): a notebook that was run in JupyterLab and shows 154 × 144 heads."""
-    import pickle
-
-    given, asked = record(LARGE_STEPS, LARGE_TOKENS, 12, 12), []
-    kept = shared_lab.room("scrubber") / "record.pkl"
-    kept.write_bytes(pickle.dumps((LARGE_STEPS, LARGE_TOKENS, given)))
-    dark = {"theme": "JupyterLab Dark", "viewport": {"width": 1280, "height": 1100}}
-    with shared_lab.opened(browser, "scrubber", [NOTEBOOK.strip()], asked=asked, **dark) as page:
-        page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells'); }")  # not waited for
-        page.locator(".pcw-canvas").wait_for()
-        yield page, given, asked
-
-
-def test_in_jupyterlab_a_step_is_drawn_within_frames_of_its_key(lab):
-    page, given, _ = lab
-    page.locator(".pcs-slider").focus()
-    press(page, "Home")
-    seen = []
-    for moment in range(4):  # another program may disturb one of them
-        page.wait_for_timeout(3000 * moment)
-        seen += walk(page, 34)
-        times = [one["ms"] for one in seen[-30:]]
-        print(f"key to picture: median {np.median(times):.1f} ms, 90% {np.quantile(times, 0.9):.1f} ms")
-        if np.median(times) <= FRAMES:
-            break
-    for at, one in enumerate(seen, start=1):
-        assert one["step"] == f"step {LARGE_STEPS[at]:,}"
-        assert_drawn(one["drawn"], given["attention"][at, 0, 0])
-        sure = np.rint(255 * given["lens"][1][at]).astype(int).ravel()
-        assert np.array_equal(one["cells"], LEVELS[sure])
-    assert np.median(times) <= FRAMES
-
-
-def test_in_jupyterlab_the_cells_stay_and_python_knows_the_step_and_the_head(lab):
-    page, _, _ = lab
-    page.locator(".pcs-slider").focus()
-    press(page, "Home"), press(page, "ArrowRight", 3), press(page, "d", 2), press(page, "b")
-    page.locator(".pcs-grid").focus()
-    press(page, "ArrowDown"), press(page, "d", 2), press(page, "a")
-    page.locator(".pcs-play").focus()
-    press(page, "d", 2)
-    assert page.locator(".jp-CodeCell").count() == 1
-    # ipywidgets holds a change back while an earlier one is on its way, so this may take a moment.
-    page.wait_for_function(PRINTS, arg=["print(scrubber.step, scrubber.layer, scrubber.head)", "3000 1 0\n"])
-
-
-FITS = """
-() => {
-  const seen = document.querySelector(".jp-WindowedPanel-outer"), root = document.querySelector(".pcs");
-  const rect = (selector) => root.querySelector(selector).getBoundingClientRect();
-  const ticks = [...root.querySelectorAll(".pcs-ticks span")].filter((tick) => tick.textContent);
-  const boxes = ticks.map((tick) => tick.getBoundingClientRect()), output = root.closest(".jp-OutputArea-output");
-  return {
-    sideways: [".pcs", ".pcs-time"].map((name) => output.querySelector(name))
-      .concat(output).map((box) => Math.max(0, box.scrollWidth - box.clientWidth)),
-    spare: seen.clientHeight - (root.getBoundingClientRect().bottom - rect(".pcs-slider").top),
-    slider: rect(".pcs-slider").width / output.clientWidth,
-    gaps: boxes.slice(1).map((box, place) => box.left - boxes[place].right),
-  };
-}
-"""
-
-
-@pytest.mark.parametrize("size", [(1366, 768), (1440, 900), (683, 384), (600, 900)])
-def test_in_jupyterlab_it_fits_a_laptop_and_the_slider_has_room_in_a_narrow_window(lab, size):
-    page, _, _ = lab
-    page.set_viewport_size({"width": size[0], "height": size[1]})
-    page.wait_for_timeout(500)
-    fits = page.evaluate(FITS)
-    print(size, fits)
-    page.set_viewport_size({"width": 1280, "height": 1100})
-    assert min(fits["gaps"]) > 2 and fits["slider"] > 0.5
-    if size[0] > 1000:  # a whole screen: the lens is seen while the slider moves
-        assert fits["spare"] >= 0 and fits["sideways"] == [0, 0, 0]
-
-
-def test_in_jupyterlab_nothing_outside_the_machine_is_asked_for(lab):
-    _, _, asked = lab
-    assert hosts(asked) == {"127.0.0.1"}
-
-
-def test_in_the_dark_theme_all_text_can_be_read(lab):
-    page, _, _ = lab
-    read = (".pcs", ".pcs-step", ".pcw-status", ".pcs-name", ".pcs-range", ".pcs-ticks", ".pcs-play", ".pcw-label")
-    assert_readable(page, (*read, ".pcs figcaption", ".pcs-token", ".pcs-heads"))
