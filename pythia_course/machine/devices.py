@@ -24,7 +24,7 @@ class Placement:
             return sum(map(room, ["cpu", *_cards()]))
         if self.device_map:
             return sum(map(room, {str(device) for device in self.device_map.values()}))
-        return min(room(self.device), room("cpu"))  # it passes through the memory
+        return min(map(room, {self.device, "cpu"}))  # it passes through the memory
 
 
 def placement(device) -> Placement:
