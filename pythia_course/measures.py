@@ -59,10 +59,14 @@ def token_losses(logits, ids):
 
 def divergences(log_p, log_q):
     """KL divergence of q from p, nats: what it costs to expect q where p is true. Logarithms (..., vocab) -> (...)."""
-    log_p, log_q = np.asarray(log_p, np.float64), np.asarray(log_q, np.float64)
+    log_p, log_q = np.asarray(log_p), np.asarray(log_q)
     if log_p.shape != log_q.shape:
         raise ValueError(f"Both need one shape, the vocabulary last; {log_p.shape} and {log_q.shape} came.")
-    return (np.exp(log_p) * (log_p - log_q)).sum(-1)
+    found = np.empty(log_p.shape[:-1])
+    for place in np.ndindex(found.shape):  # one distribution at a time stays in the processor's cache
+        p, q = log_p[place].astype(np.float64), log_q[place].astype(np.float64)
+        found[place] = np.exp(p) @ (p - q)
+    return found[()]
 
 
 def probe_accuracies(features, labels, learned, judged, ridge=1.0):

@@ -41,14 +41,25 @@ def tuned_lens(lm, rows, *, steps: int = 60, batch: int = 512, rate: float = 5e-
     """Fit a lens to a model that stays as it is: Adam on the KL divergence from its final prediction.
 
     rows: token ids (row, position), all of one length, of texts on which the lens is not judged afterwards.
-    steps, each on `batch` positions drawn with `seed`; the rate falls to 0.  The maps begin as the plain logit lens.
+    steps, each on `batch` positions drawn with `seed`, for all layers the same; the rate falls to 0.  The maps begin as
+    the plain logit lens.
     """
     import torch
 
     *before, last = streams(lm, rows).flatten(1, 2)  # each (example, width)
-    draw = torch.Generator().manual_seed(seed)
-    maps = [_fitted(lm, stream, last, (steps, batch, rate), draw) for stream in before]
-    return TunedLens(lm, torch.stack(maps))
+    width, draw = last.shape[1], torch.Generator().manual_seed(seed)
+    maps = [torch.zeros(width + 1, width, requires_grad=True) for _ in before]
+    optimiser = torch.optim.Adam(maps, rate)
+    decay = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 1e-3, steps)
+    for _ in range(steps):
+        pick = torch.randint(len(last), (batch,), generator=draw)
+        with torch.no_grad():  # anew for each batch: of all examples it might not fit into memory
+            final = _logits(lm, last[pick]).softmax(-1)
+        for change, stream in zip(maps, before):
+            change.grad = _slope(lm, change, stream[pick], final)
+        optimiser.step()
+        decay.step()
+    return TunedLens(lm, torch.stack(maps).detach())
 
 
 def read_out(lm, stream):
@@ -56,9 +67,7 @@ def read_out(lm, stream):
 
     Unlike `compare.logit_lens`, it stays in torch and in logarithms, so that gradients pass and no probability is 0.
     """
-    norm = lm.model.get_submodule(PARTS["final LayerNorm"][lm.spec.family])
-    logits = lm.model.get_output_embeddings()(norm(stream.to(next(norm.parameters()))))
-    return logits.float().log_softmax(-1)
+    return _logits(lm, stream).log_softmax(-1)
 
 
 def streams(lm, rows):
@@ -84,25 +93,23 @@ def streams(lm, rows):
     return torch.stack(caught)
 
 
-def _fitted(lm, stream, last, effort, draw):
-    """One layer's map (width + 1, width).  stream: what it reads, last: the model's last stream, (example, width)."""
+def _logits(lm, stream):
+    """What the model would say, (..., vocab) float32, if it stopped at a stream (..., width)."""
+    norm = lm.model.get_submodule(PARTS["final LayerNorm"][lm.spec.family])
+    return lm.model.get_output_embeddings()(norm(stream.to(next(norm.parameters())))).float()
+
+
+def _slope(lm, change, stream, final):
+    """The gradient, by one layer's map, of the mean KL divergence from `final`, probabilities (example, vocab).
+
+    By the logits of the lens it is known without one more pass: the lens's probabilities minus the final ones.
+    """
     import torch
 
-    steps, batch, rate = effort
-    change = torch.zeros(stream.shape[1] + 1, stream.shape[1], requires_grad=True)
-    optimiser = torch.optim.Adam([change], rate)
-    decay = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 1e-3, steps)
-    for _ in range(steps):
-        pick = torch.randint(len(stream), (batch,), generator=draw)
-        with torch.no_grad():  # anew for each batch: of all examples it might not fit into memory
-            final = read_out(lm, last[pick])
-        with torch.enable_grad():
-            said = read_out(lm, stream[pick] + _with_one(stream[pick]) @ change)
-            loss = (final.exp() * (final - said)).sum(-1).mean()
-            (change.grad,) = torch.autograd.grad(loss, change)
-        optimiser.step()
-        decay.step()
-    return change.detach()
+    with torch.enable_grad():
+        logits = _logits(lm, stream + _with_one(stream) @ change)
+    by_logits = (logits.detach().softmax(-1) - final) / len(stream)
+    return torch.autograd.grad(logits, change, by_logits)[0]
 
 
 def _with_one(stream):

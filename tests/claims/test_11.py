@@ -50,6 +50,11 @@ def rows():
 
 
 @cache
+def means_of_rows():
+    return tiny().means(rows())
+
+
+@cache
 def trace(name):
     return tiny().trace(TEXTS[name], keep=["residual", "attn_out", "mlp_out", "z", "logits"])
 
@@ -64,7 +69,7 @@ def second_copies():
     losses, leads = [], []
     for length in sorted(set(map(len, repeats()))):
         ids = torch.tensor([row for row in repeats() if len(row) == length])
-        logits, right, count = tiny().model(ids).logits[:, :-1], ids[:, 1:], length // 2 - 1
+        logits, right, count = tiny().model(ids, use_cache=False).logits[:, :-1], ids[:, 1:], length // 2 - 1
         losses.append(torch.nn.functional.cross_entropy(logits.mT, right, reduction="none")[:, -count:].flatten())
         own, best = logits.gather(2, right[..., None])[..., 0], logits.topk(2).values
         wrong = torch.where(logits.argmax(-1) == right, best[..., 1], best[..., 0])
@@ -133,13 +138,14 @@ def test_the_first_mlp_costs_most():
     assert max(costs) == costs[0] > max(without(*[h for h in HEADS if h[0] == layer])[0] for layer in range(4)) - usual
     assert 1 < costs[3] < 2 and max(map(abs, costs[1:3])) < 0.1
     assert usual_stripes().max() > 0.5
-    with tiny().ablate(mlps=[0], by="mean", over=tiny().means(rows())):
+    with tiny().ablate(mlps=[0], by="mean", over=means_of_rows()):
         assert stripes().max() < 0.1
 
 
 def attention(layer):
     """(row, head, query, key) of the random rows, by the library itself, not by a trace."""
-    return torch.stack([tiny().trace(row, keep=["attention"]).attention[layer] for row in rows()])
+    ids = torch.as_tensor(rows())
+    return tiny().model(ids, use_cache=False, output_attentions=True, logits_to_keep=1).attentions[layer]
 
 
 def stripes():
@@ -165,7 +171,7 @@ def test_who_looks_where_and_what_breaks_the_stripes():
     assert found[2] > found[0] > found[1] > 0.15
     shares = {}
     for head in [head for head in HEADS if head[0] < 2]:
-        with tiny().ablate(heads=[head], by="mean", over=tiny().means(rows())):
+        with tiny().ablate(heads=[head], by="mean", over=means_of_rows()):
             shares[head] = stripes() / found
     assert shares.pop((1, 3)).max() < 0.1
     halved = shares.pop((1, 0))
@@ -416,7 +422,7 @@ def leads(*silenced, lines=60, seed=7):
     ids = torch.tensor([[corpus.END_OF_TEXT, *corpus.encode(text)[:-1]] for text in texts])
     silence = tiny().ablate(heads=list(silenced), by="mean", over=means()) if silenced else nullcontext()
     with silence:
-        logits = tiny().model(ids).logits[:, -1]
+        logits = tiny().model(ids, use_cache=False, logits_to_keep=1).logits[:, -1]
     return torch.stack([row[p] - row[q] for row, (p, q) in zip(logits, answers)]).view(lines, 3)
 
 
@@ -538,9 +544,9 @@ def test_a_rotation_stands_between_the_two():
 @says("11", "the heads of layer 2 read words in the form that MLP 0 gives them")
 def test_the_heads_read_what_the_first_mlp_gives():
     usual = usual_stripes()
-    with tiny().ablate(mlps=[0], by="mean", over=tiny().means(rows())):
+    with tiny().ablate(mlps=[0], by="mean", over=means_of_rows()):
         without_mlp = stripes()
-    with tiny().ablate(mlps=[1], by="mean", over=tiny().means(rows())):
+    with tiny().ablate(mlps=[1], by="mean", over=means_of_rows()):
         control = stripes()
     assert (without_mlp / usual).max() < 0.2 and (control / usual).min() > 0.8
 
@@ -554,7 +560,8 @@ def contexts_told_apart(lm, times=30):
         texts += [f"Kofi {a} {x} {p} {f} {b} {x} {q} {g}\nKofi {before} {x}" for before in (a, b)]
         ends += [[token(p), token(q)]] * 2
     ids = torch.tensor([[corpus.END_OF_TEXT, *corpus.encode(text)[:-1]] for text in texts])  # all of one length
-    towards_p, towards_q = lm.model(ids).logits[:, -1].gather(1, torch.tensor(ends)).T
+    last = lm.model(ids, use_cache=False, logits_to_keep=1).logits[:, -1]
+    towards_p, towards_q = last.gather(1, torch.tensor(ends)).T
     pulls = ((towards_p - towards_q)[::2] - (towards_p - towards_q)[1::2]).tolist()
     return sum(pull > 0 for pull in pulls), sum(pulls) / times
 
@@ -577,6 +584,6 @@ def test_other_seeds_and_sizes_tell_two_contexts_apart_but_not_the_smallest():
     two_back = {}
     for seed in (1, 2):
         lm = load("tiny-pythia", seed=seed)
-        maps = torch.stack([lm.trace(row, keep=["attention"]).attention for row in rows()])
-        two_back[seed] = float(maps.diagonal(-2, dim1=-2, dim2=-1).mean((0, -1)).max())
+        maps = torch.stack(lm.model(torch.as_tensor(rows()), use_cache=False, output_attentions=True).attentions)
+        two_back[seed] = float(maps.diagonal(-2, dim1=-2, dim2=-1).mean((1, -1)).max())  # of (layer, row, head, token)
     assert two_back[2] < 0.5 < 0.8 < two_back[1]
