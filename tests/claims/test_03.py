@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from support.claims import says
+from transformers.masking_utils import find_packed_sequence_indices
 
 from pythia_course import load, measures, suite
 from pythia_course.tiny import corpus
@@ -30,9 +31,8 @@ def rows(models):
     return torch.tensor(ids[: 8 * 512]).view(8, 512)
 
 
-def blocks(model, rows, size=64, positions=None):
+def blocks(model, rows, size=64, **given):
     """Mean loss of each block of positions."""
-    given = {} if positions is None else {"position_ids": positions.expand(len(rows), -1)}
     model.set_attn_implementation("sdpa")  # the same attention in half the time
     logits = model(rows, use_cache=False, **given).logits[:, :-1]
     model.set_attn_implementation("eager")
@@ -60,10 +60,15 @@ def plain(models, rows):
     return {name: blocks(model.model, rows) for name, model in models.items()}
 
 
+def in_pieces(model, rows):
+    """Mean loss of each block of the same tokens, read in pieces of 128, each a text of its own."""
+    return [loss for piece in rows.split(128, dim=1) for loss in blocks(model, piece)]
+
+
 @pytest.fixture(scope="module")
-def again(models, rows):
-    """By table, with the numbers 0 to 127 over and over: blocks of the same tokens, read without any new position."""
-    return {name: blocks(models[name].model, rows, positions=torch.arange(512)[None] % 128) for name in LEARNED}
+def cut(models, rows):
+    """By table, how hard each block is where nothing is carried over from one piece to the next."""
+    return {name: in_pieces(models[name].model, rows) for name in LEARNED}
 
 
 @says(
@@ -72,7 +77,6 @@ def again(models, rows):
     "But distances are new: 200 tokens apart is something it never saw.",
     "It read 128 tokens at a time, so no two tokens were ever more than 127 apart.",
     "All four tiny models were trained on 128 tokens at a time, and can be given up to 512.",
-    "number the positions 0 to 127 again and again, so that no row is used that was never trained.",
 )
 def test_rows_of_training_have_128_tokens(models, rows):
     first, far = (
@@ -90,8 +94,8 @@ def test_rows_of_training_have_128_tokens(models, rows):
     "somewhat further than a table, for a while, and not for free",
     "A rotary model reads somewhat further than it was trained, here about twice as far, and then fails",
 )
-def test_tables_fail_at_once_and_rotary_models_at_twice_the_length(plain, again, models, rows):
-    easy = np.array(again["tiny-gpt2"])  # how hard each block is
+def test_tables_fail_at_once_and_rotary_models_at_twice_the_length(plain, cut, models, rows):
+    easy = np.array(cut["tiny-gpt2"])  # how hard each block is
     for name in LEARNED:
         assert min(plain[name][2:] - easy[2:]) > 2
         fine = blocks(models[name].model, rows, size=1)
@@ -132,7 +136,7 @@ def test_the_reach_over_three_seeds():
 )
 def test_the_reach_at_other_moments(models, rows):
     few = rows[:4]
-    easy = np.array(blocks(models["tiny-gpt2"].model, few, positions=torch.arange(512)[None] % 128))
+    easy = np.array(in_pieces(models["tiny-gpt2"].model, few))
     opened = [load("tiny-pythia", step=step) for step in (1400, 2200, 3800, 5400)]
     for lm in (*opened, load("tiny-pythia", seed=1), load("tiny-pythia", seed=2)):
         found = blocks(lm.model, few)
@@ -147,9 +151,9 @@ def test_the_reach_at_other_moments(models, rows):
     "and positions 320 to 383 more than a nat more.",
 )
 def test_the_reach_of_other_sizes(models, rows):
-    """Above what `tiny-gpt2` loses with its table used again and again, since one block is harder than another."""
+    """Above what `tiny-gpt2` loses on pieces of 128, since one block is harder than another."""
     few = rows[:4]
-    easy = np.array(blocks(models["tiny-gpt2"].model, few, positions=torch.arange(512)[None] % 128))
+    easy = np.array(in_pieces(models["tiny-gpt2"].model, few))
     others = [name for name in suite.SHIPPED if name.partition("-seed")[0] in set(suite.LADDER) - {"tiny-pythia"}]
     assert len(others) == 7
     for name in others:
@@ -161,23 +165,46 @@ def test_the_reach_of_other_sizes(models, rows):
 @says(
     "03",
     "Nothing here needs 512 tokens: what a token depends on is nearly always close by.",
-    "Within the first 128 it is 0.85; without the trick it is above 5 beyond.",
-    "A low loss to the very end, from a model whose table has one and the same row for positions 10 and 138!",
-    "Each new start costs a little, then it is as good as before.",
+    "nothing is carried over from one piece to the next.",
+    "In the first it is 0.85; beyond position 128 of the whole rows it is above 5.",
+    "A low loss to the very end, and no token saw more than the 127 before it!",
+    "Each new piece costs a little at its start, then it is as good as before.",
     "So a low loss on a long text does not show that the text was used: on a corpus of short documents it shows"
     " only that"
     " distance did no damage.",
 )
-def test_a_table_used_again_and_again_reads_on(models, rows, plain, again):
-    stretched = np.array(blocks(ntk(models["tiny-pythia"].model, 4), rows))  # the same tokens, no new start
+def test_what_is_read_in_pieces_is_read_as_well_to_the_end(models, rows, plain, cut):
+    stretched = np.array(blocks(ntk(models["tiny-pythia"].model, 4), rows))  # the same tokens, not cut
     for name in LEARNED:
-        found = np.array(again[name])
+        found = np.array(cut[name])
         assert max(found) < 1.6 and max(found[2:]) < min(plain[name][2:]) - 2
         assert min((found - stretched)[[2, 4, 6]]) > 0 and max((found - stretched)[[3, 5, 7]]) < 0.05
     tokenizer = models["tiny-pythia"].tokenizer
     held_out = [document.text for source in SOURCES for document in corpus.held_out(source, 40)]
     lengths = [len(tokenizer(text)["input_ids"]) for text in held_out]
     assert max(lengths) < 256 and np.mean(np.array(lengths) < 128) > 0.95
+
+
+@says(
+    "03",
+    "Leave the rows whole and number their positions 0 to 127 again and again, so that no row of the table is new, and"
+    " the loss beyond 128 is about 5 nats.",
+    "given such positions, no attention_mask and use_cache=False, transformers takes a row for several texts packed"
+    " together and cuts it itself, without a word: transformers.masking_utils.find_packed_sequence_indices.",
+)
+def test_positions_that_start_again_are_a_cut_unless_a_mask_says_otherwise(models, rows, cut, recwarn):
+    positions = torch.arange(512)[None] % 128
+    for name in LEARNED:
+        whole, packed = (
+            blocks(models[name].model, rows, position_ids=positions.expand_as(rows), attention_mask=mask)
+            for mask in (torch.ones_like(rows), None)
+        )
+        assert 4.5 < np.mean(whole[2:]) < 5.5 and min(whole[2:]) > 4
+        np.testing.assert_allclose(packed, cut[name], atol=0.1)  # blocks of 64 there, the last of each piece of 63 here
+    cached = models["tiny-gpt2"].model(rows[:1], position_ids=positions).logits  # use_cache is on unless said otherwise
+    uncached = models["tiny-gpt2"].model(rows[:1], position_ids=positions, use_cache=False).logits
+    assert (cached - uncached).abs().max() > 1 and not recwarn
+    assert find_packed_sequence_indices(positions).unique().tolist() == [0, 1, 2, 3]
 
 
 def induction(model, period):
@@ -252,10 +279,10 @@ def test_pair_2_is_to_blame(models, rows, name):
     " without training.",
 )
 @pytest.mark.parametrize("name", ROTARY)
-def test_two_ways_to_stretch(models, rows, plain, again, name):
+def test_two_ways_to_stretch(models, rows, plain, cut, name):
     model = models[name].model
     scaled, linear = blocks(ntk(model, 4), rows), blocks(slowed(model, [0, 1, 2, 3], 4), rows)
-    assert max(np.array(scaled) - again["tiny-gpt2"]) < 0.15 and np.mean(scaled) < np.mean(plain[name]) - 1
+    assert max(np.array(scaled) - cut["tiny-gpt2"]) < 0.15 and np.mean(scaled) < np.mean(plain[name]) - 1
     better = [a < b for a, b in zip(linear, plain[name])]
     assert not any(better[:5]) and all(better[6:]) and linear[0] > plain[name][0] + 1
     short = rows.reshape(-1, 256)[:8]
