@@ -88,13 +88,6 @@ def test_what_a_run_would_write_differently_is_not_stored(path):
     assert not any("execution" in cell["metadata"] for cell in cells(path))
 
 
-# Lesson -> how many of its stored figures do not say yet what is to be seen on them (`plots.alt`).  Lower a number when
-# a lesson gets better, and take the lesson out at 0; solutions count with their lesson.
-WITHOUT_ALT = {
-    "training_checkpoints": 2,
-}
-
-
 def says_nothing(output):
     text = output["metadata"].get("image/png", {}).get("alt", "")
     return len(text) < 40 or len(text) > LONGEST or MISSING in text
@@ -106,10 +99,9 @@ def lacking(path):
 
 @each_lesson
 def test_every_stored_figure_says_what_is_to_be_seen_on_it(path):
-    number, _, name = path.stem.partition("_")
+    number = path.stem.partition("_")[0]
     found = lacking(path) + sum(map(lacking, SOLUTIONS[0].parent.glob(f"{number}_*.ipynb")))
-    allowed = WITHOUT_ALT.get(name, 0)
-    assert found <= allowed, f"{found} figures of {name} have no alt text, and {allowed} were known: plots.alt(ax, …)"
+    assert found == 0, f"{found} figures of {path.stem} have no alt text: plots.alt(ax, …)"
 
 
 @each_notebook

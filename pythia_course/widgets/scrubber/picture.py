@@ -3,7 +3,8 @@
 import numpy as np
 
 from pythia_course import plots
-from pythia_course.plots import axes
+from pythia_course.plots import axes, sentences
+from pythia_course.plots.described import describe
 from pythia_course.widgets.common.still import png
 
 # Inches: the whole width, the side of an attention picture, and the height of a score, a token's bar and a lens row.
@@ -43,9 +44,9 @@ def _parts(moments, at, layer, head):
 def _scores(place, moments, at, layer, head):
     """A line a score over the checkpoints, evenly spaced as on the slider."""
     ax = place(0.25, 0.75)
-    names, places = list(moments.scores), np.arange(len(moments.steps))
+    names, places, lines = list(moments.scores), np.arange(len(moments.steps)), {}
     for row, (name, values) in enumerate(moments.scores.items()):
-        line = values if values.ndim == 1 else values[:, layer, head]
+        lines[name] = line = values if values.ndim == 1 else values[:, layer, head]
         low, high = min(0, np.nanmin(values)), np.nanmax(values)
         ax.plot(places, len(names) - row - 0.9 + 0.8 * (line - low) / (high - low or 1), color=axes.COLORS[row % 7])
         names[row] = f"{name}: {line[at]:.2f}"
@@ -55,6 +56,7 @@ def _scores(place, moments, at, layer, head):
     ax.set_xticks(places[::every], [axes.human(step) for step in moments.steps[::every]])
     ax.set_ylim(0, len(names))
     axes.bare(ax)
+    describe(ax, sentences.courses(moments.steps, lines, "a line each"))
 
 
 def _heads(place, moments, at, layer, head):
@@ -85,3 +87,5 @@ def _lens(ax, moments, at):
     ax.set_yticks(range(len(words)), ["embedding", *(f"after layer {n}" for n in range(len(words) - 1))], fontsize=size)
     ax.tick_params(length=0)
     axes.name_axes(ax, "logit lens: what it would say next after each layer")
+    last = ", ".join(f"“{axes.drawable(word)}”" for word in words[:, -1])
+    describe(ax, f"At the last token, from the embedding upwards: {last}.")
