@@ -27,15 +27,21 @@ explorer = AttentionExplorer(np.load("attention.npy"), [f"␣word{i}" for i in r
 explorer
 """
 
+
+def run_in(shared_lab, name, source, size):
+    """The page, with a notebook of one cell that has been run and has drawn its widget, in the dark theme."""
+    page = shared_lab.open(name, [source.strip()], DARK, size)
+    page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells'); }")  # not waited for
+    page.locator(".pcw-canvas").wait_for()
+    return page
+
+
 @pytest.fixture(scope="module")
 def explorer(shared_lab):
     """(page, attention): a notebook that was run in JupyterLab and shows 12 × 12 heads."""
     attention = explorers.causal(12, 12, 50)
     np.save(shared_lab.room("explorer") / "attention.npy", attention)
-    page = shared_lab.open("explorer", [EXPLORER.strip()], DARK, (1280, 900))
-    page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells'); }")  # not waited for
-    page.locator(".pcw-canvas").wait_for()
-    return page, attention
+    return run_in(shared_lab, "explorer", EXPLORER, (1280, 900)), attention
 
 
 def test_a_head_is_drawn_within_frames_of_its_key(explorer):
@@ -89,10 +95,7 @@ def scrubber(shared_lab):
     given = scrubbers.record(LARGE_STEPS, LARGE_TOKENS, 12, 12)
     kept = shared_lab.room("scrubber") / "record.pkl"
     kept.write_bytes(pickle.dumps((LARGE_STEPS, LARGE_TOKENS, given)))
-    page = shared_lab.open("scrubber", [SCRUBBER.strip()], DARK, (1280, 1100))
-    page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells'); }")  # not waited for
-    page.locator(".pcw-canvas").wait_for()
-    return page, given
+    return run_in(shared_lab, "scrubber", SCRUBBER, (1280, 1100)), given
 
 
 def test_a_step_is_drawn_within_frames_of_its_key(scrubber):
